@@ -1,0 +1,223 @@
+"""Finite samples: limits that hold for every sample size, and what they say about the advantage (T9 (i))."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from scipy.special import betaincinv
+
+from fairbound.bounds.channel import Disparities, distance_matrix
+from fairbound.bounds.composition import CompositionPair
+from fairbound.bounds.counts import Counts
+from fairbound.bounds.errors import NumberError
+from fairbound.bounds.exact import worst_case_advantage
+from fairbound.bounds.rational import to_fraction
+from fairbound.bounds.transport import TransportPlan
+
+GRID = 10**12
+"""Limits are rounded down to multiples of 1 / GRID."""
+
+# SciPy's inverse is accurate to about 1e-13; aiming a little below the level leaves room for a rigorous tail bound.
+_MARGIN = 1e-6
+# Above this, the rigorous tail bound of the checker stops summing early and is allowed a factor of two.
+_LARGE = 10**9
+
+
+def parse_confidence(confidence: float | str | Fraction) -> Fraction:
+    """
+    Read a confidence level exactly (0.95 means 19/20).
+
+    Raises
+    ------
+    NumberError
+        If it is not at least 1/2 and below 1.
+    """
+    level = to_fraction(confidence)
+    if not Fraction(1, 2) <= level < 1:
+        raise NumberError(f"confidence {confidence} must be at least 0.5 and below 1, for example 0.95.")
+    return level
+
+
+def lower_limits(successes: Sequence[int], trials: Sequence[int], alpha: Fraction) -> tuple[Fraction, ...]:
+    """
+    One-sided Clopper-Pearson limits, rounded down.
+
+    Each satisfies `P(X >= k) <= alpha` for `X ~ Binomial(n, limit)`, so a true probability lies below its limit with
+    probability at most `alpha`, for every n (C. Clopper, E. Pearson, 1934).
+
+    Parameters
+    ----------
+    successes, trials : sequence of int, shape (m,)
+        k out of n. A limit for no successes, or no trials, is 0.
+    alpha : Fraction
+        Error probability of each limit.
+
+    Returns
+    -------
+    tuple of Fraction, shape (m,)
+        Multiples of 1e-12.
+    """
+    k, n = np.asarray(successes, float), np.asarray(trials, float)
+    level = np.where(n > _LARGE, 0.5, 1 - _MARGIN) * float(alpha)
+    positive = k > 0
+    limits = np.zeros(len(k))
+    limits[positive] = betaincinv(k[positive], n[positive] - k[positive] + 1, level[positive])
+    return tuple(Fraction(max(0, int(limit * GRID) - 1), GRID) for limit in limits.tolist())
+
+
+@dataclass(frozen=True)
+class SimultaneousLimits:
+    """
+    Lower limits of several multinomials' probabilities, jointly valid (Bonferroni).
+
+    Parameters
+    ----------
+    confidence : Fraction
+        Joint level: all limits hold at once with at least this probability.
+    number : int
+        Limits among which the error is split.
+    rates : tuple, shape (G, K, Z)
+        Lower limits of `Q(z | a, y)`.
+    label_marginals : tuple, shape (G, K), or None
+        Lower limits of the groups' label marginals; None where compositions are given, not estimated.
+    """
+
+    confidence: Fraction
+    number: int
+    rates: tuple[tuple[tuple[Fraction, ...], ...], ...]
+    label_marginals: tuple[tuple[Fraction, ...], ...] | None
+
+    @property
+    def alpha_each(self) -> Fraction:
+        """Error probability of one limit."""
+        return (1 - self.confidence) / self.number
+
+    @classmethod
+    def from_counts(
+        cls, counts: Counts, confidence: Fraction, *, estimated_groups: Sequence[int] | None
+    ) -> SimultaneousLimits:
+        """
+        Limits for every output rate, and for the label marginals of some groups.
+
+        Parameters
+        ----------
+        counts : Counts
+        confidence : Fraction
+            Joint level.
+        estimated_groups : sequence of int or None
+            Positions of the groups whose label marginals were read from the log; None if compositions are given.
+        """
+        n_groups, n_labels, n_outputs = len(counts.groups), len(counts.labels), len(counts.outputs)
+        number = n_groups * n_labels * n_outputs + len(estimated_groups or ()) * n_labels
+        cell_rows, group_rows = counts.cell_rows, counts.group_rows
+        successes = [k for plane in counts.table for row in plane for k in row]
+        trials = [n for plane in cell_rows for n in plane for _ in range(n_outputs)]
+        for a in estimated_groups or ():
+            successes += cell_rows[a]
+            trials += [group_rows[a]] * n_labels
+        flat = iter(lower_limits(successes, trials, (1 - confidence) / number))
+        rates = tuple(
+            tuple(tuple(next(flat) for _ in range(n_outputs)) for _ in range(n_labels)) for _ in range(n_groups)
+        )
+        marginals = None
+        if estimated_groups is not None:
+            known = {a: tuple(next(flat) for _ in range(n_labels)) for a in estimated_groups}
+            nothing = (Fraction(0),) * n_labels
+            marginals = tuple(known.get(a, nothing) for a in range(n_groups))
+        return cls(confidence, number, rates, marginals)
+
+    def disparities(self, counts: Counts) -> Disparities:
+        """Upper limits of all pairwise distances, holding jointly at the level."""
+        pairwise = []
+        for j in range(len(counts.labels)):
+            rows = [plane[j] for plane in self.rates]
+
+            def distance(a: int, b: int, rows: list[tuple[Fraction, ...]] = rows) -> Fraction:
+                return largest_distance(rows[a], rows[b])
+
+            pairwise.append(distance_matrix(len(rows), distance))
+        return Disparities(counts.labels, tuple(pairwise))
+
+
+def largest_distance(lower_a: Sequence[Fraction], lower_b: Sequence[Fraction]) -> Fraction:
+    """
+    Largest total variation between two probability mass functions with given lower limits.
+
+    The distance is convex, so it is largest where each puts all its remaining mass on one output: the one on which
+    a's limit exceeds b's most, and the one on which it does least.
+
+    Parameters
+    ----------
+    lower_a, lower_b : sequence of Fraction, shape (Z,)
+        Lower limits with sum at most 1.
+    """
+    if len(lower_a) == 1:
+        return Fraction(0)
+    rest_a, rest_b = 1 - sum(lower_a), 1 - sum(lower_b)
+    excess = [p - q for p, q in zip(lower_a, lower_b, strict=True)]
+    top = max(range(len(excess)), key=excess.__getitem__)
+    bottom = min((z for z in range(len(excess)) if z != top), key=excess.__getitem__)
+    excess[top] += rest_a
+    excess[bottom] -= rest_b
+    return sum((e for e in excess if e > 0), Fraction(0))
+
+
+def upper_advantage_pure(
+    lower_0: Sequence[Fraction], lower_1: Sequence[Fraction], disparity: Sequence[Fraction]
+) -> Fraction:
+    """
+    T1's largest value for two pure worlds whose label marginals have given lower limits.
+
+    For pure worlds T1 reads `1 - sum_y min(p_0(y), p_1(y)) (1 - delta_y)`, convex in the marginals, so it is largest
+    where each marginal puts all its remaining mass on one label.
+
+    Parameters
+    ----------
+    lower_0, lower_1 : sequence of Fraction, shape (K,)
+        Lower limits of the two label marginals.
+    disparity : sequence of Fraction, shape (K,)
+        Upper limits of the disparities.
+    """
+    weights = [1 - d for d in disparity]
+    rest_0, rest_1 = 1 - sum(lower_0), 1 - sum(lower_1)
+    labels = range(len(weights))
+    base = [w * min(p, q) for w, p, q in zip(weights, lower_0, lower_1, strict=True)]
+    gain_0 = [w * min(p + rest_0, q) for w, p, q in zip(weights, lower_0, lower_1, strict=True)]
+    gain_1 = [w * min(p, q + rest_1) for w, p, q in zip(weights, lower_0, lower_1, strict=True)]
+    gain_both = [w * min(p + rest_0, q + rest_1) for w, p, q in zip(weights, lower_0, lower_1, strict=True)]
+    smallest = min(
+        gain_both[i] - base[i] if i == j else gain_0[i] - base[i] + gain_1[j] - base[j] for i in labels for j in labels
+    )
+    return 1 - sum(base, Fraction(0)) - smallest
+
+
+def upper_advantage_balanced(
+    lower_0: Sequence[Fraction], lower_1: Sequence[Fraction], disparity: Sequence[Fraction]
+) -> Fraction:
+    """
+    T1's largest value for two pure worlds in the label-balanced game, `sum_y p(y) delta_y` with averaged marginals.
+
+    Parameters are those of `upper_advantage_pure`.
+    """
+    lower = [(p + q) / 2 for p, q in zip(lower_0, lower_1, strict=True)]
+    known = sum((p * d for p, d in zip(lower, disparity, strict=True)), Fraction(0))
+    return known + (1 - sum(lower)) * max(disparity)
+
+
+def upper_advantage_given(pair: CompositionPair, disparities: Disparities, plan: TransportPlan | None) -> Fraction:
+    """
+    T1's value (T1b's, where a plan is given) at upper limits of the disparities, for an exactly known pair.
+
+    Parameters
+    ----------
+    pair : CompositionPair
+    disparities : Disparities
+        Upper limits.
+    plan : TransportPlan or None
+    """
+    if plan is not None:
+        return plan.cost(disparities, pairwise=True)
+    return worst_case_advantage(pair, disparities.per_label).value

@@ -1,0 +1,186 @@
+"""Counting parallel arrays: one pass in blocks that fit the processor's cache."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairbound.bounds.alphabet import Symbol, canonical, missing_value, not_integral, one_kind
+from fairbound.bounds.errors import AlphabetError, EmptyInputError, LengthMismatchError
+
+_BLOCK = 1 << 16
+_MAX_SYMBOLS = 4096
+# Up to this many cells, one comparison per cell beats a histogram.
+_MAX_COMPARED_CELLS = 24
+
+
+def cross_tabulate(columns: Mapping[str, Any]) -> dict[tuple[Symbol, Symbol, Symbol], int]:
+    """
+    Count how often each combination of three columns' values occurs.
+
+    Parameters
+    ----------
+    columns : mapping of str to array-like of shape (n,)
+        Exactly three, by the name that error messages use.
+
+    Returns
+    -------
+    dict
+        From value triples to positive counts.
+
+    Raises
+    ------
+    LengthMismatchError, EmptyInputError, AlphabetError, MissingValueError, ScoresError, MixedTypesError
+    """
+    arrays = {role: _one_dimensional(values, role) for role, values in columns.items()}
+    lengths = {role: len(array) for role, array in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        described = ", ".join(f"{role} {n}" for role, n in lengths.items())
+        raise LengthMismatchError(f"arrays of different lengths ({described}); each row needs all three.")
+    if not next(iter(lengths.values())):
+        raise EmptyInputError("the arrays are empty; there are no rows to count.")
+    coded = [_encode(array, role) for role, array in arrays.items()]
+    alphabets = [alphabet for alphabet, _ in coded]
+    histogram = _histogram([codes for _, codes in coded], [len(alphabet) for alphabet in alphabets])
+    return {
+        (alphabets[0][i], alphabets[1][j], alphabets[2][k]): int(histogram[i, j, k])
+        for i, j, k in np.argwhere(histogram)
+    }
+
+
+def _one_dimensional(values: Any, role: str) -> NDArray[Any]:
+    array = np.asarray(values)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        raise AlphabetError(f"{role} has shape {array.shape}; give one value per row (shape (n,)).")
+    # NumPy turns a list that mixes numbers and text into text; look at such a list as it was given.
+    if array.dtype.kind == "U" and isinstance(values, list | tuple):
+        array = np.asarray(values, dtype=object)
+    return array
+
+
+def _encode(array: NDArray[Any], role: str) -> tuple[list[Symbol], NDArray[Any]]:
+    """Alphabet of a column, and each row's position in it."""
+    kind = array.dtype.kind
+    if kind == "b":
+        return [0, 1], array.view(np.uint8)
+    if kind == "f":
+        if np.isnan(array).any():
+            raise missing_value(role)
+        integral = np.isfinite(array)
+        integral &= array == np.trunc(array)
+        if not integral.all():
+            raise not_integral(array[~integral][0], role)
+        array, kind = array.astype(np.int64), "i"
+    if kind in "iu":
+        return _encode_integers(array, role)
+    if kind == "U":
+        return _encode_text(array, role)
+    if kind == "M" or kind == "m":
+        array = array.astype(str).astype(object)
+    return _encode_objects(array.astype(object), role)
+
+
+def _encode_integers(array: NDArray[Any], role: str) -> tuple[list[Symbol], NDArray[Any]]:
+    low, high = int(array.min()), int(array.max())
+    if high - low > 255:
+        values, codes = np.unique(array, return_inverse=True)
+        _few_enough(len(values), role)
+        return [int(v) for v in values], codes
+    if low == 0 and array.dtype.itemsize == 1:
+        return list(range(high + 1)), array.view(np.uint8)
+    codes = np.empty(len(array), np.uint8)
+    for start in range(0, len(array), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        np.subtract(array[block], low, out=codes[block], casting="unsafe")
+    return list(range(low, high + 1)), codes
+
+
+def _encode_text(array: NDArray[Any], role: str) -> tuple[list[Symbol], NDArray[Any]]:
+    """Code fixed-width text by one comparison per symbol and block; fall back to sorting for many symbols."""
+    symbols: list[str] = []
+    codes = np.empty(len(array), np.uint8)
+    for start in range(0, len(array), _BLOCK):
+        text, code = array[start : start + _BLOCK], codes[start : start + _BLOCK]
+        left = np.ones(len(text), bool)
+        position = 0
+        while True:
+            if position == len(symbols):
+                remaining = int(left.argmax())
+                if not left[remaining]:
+                    break
+                if len(symbols) == 64:
+                    values, wide = np.unique(array, return_inverse=True)
+                    _few_enough(len(values), role)
+                    return [str(v) for v in values], wide
+                symbols.append(str(text[remaining]))
+            same = text == symbols[position]
+            code[same] = position
+            left &= ~same
+            position += 1
+    return list(symbols), codes
+
+
+class _Coder(dict[Any, int]):
+    """Assigns the next code to each new value; equal symbols (1, 1.0, True) share one."""
+
+    def __init__(self, role: str) -> None:
+        super().__init__()
+        self.role = role
+        self.symbols: dict[Symbol, int] = {}
+
+    def __missing__(self, value: Any) -> int:
+        symbol = canonical(value, self.role)
+        code = self.symbols.setdefault(symbol, len(self.symbols))
+        _few_enough(len(self.symbols), self.role)
+        self[value] = code
+        return code
+
+
+def _encode_objects(array: NDArray[Any], role: str) -> tuple[list[Symbol], NDArray[Any]]:
+    coder = _Coder(role)
+    codes = np.empty(len(array), np.uint16)
+    try:
+        for start in range(0, len(array), _BLOCK):
+            block = array[start : start + _BLOCK].tolist()
+            codes[start : start + len(block)] = np.fromiter(map(coder.__getitem__, block), np.uint16, len(block))
+    except TypeError as error:
+        raise AlphabetError(f"{role} holds values that are no scalars ({error}).") from None
+    one_kind(coder.symbols, role)
+    return list(coder.symbols), codes
+
+
+def _few_enough(n: int, role: str) -> None:
+    if n > _MAX_SYMBOLS:
+        raise AlphabetError(
+            f"{role} takes more than {_MAX_SYMBOLS} different values; is it really a category? Bin it first."
+        )
+
+
+def _histogram(codes: list[NDArray[Any]], sizes: list[int]) -> NDArray[np.int64]:
+    cells = sizes[0] * sizes[1] * sizes[2]
+    if cells > 50_000_000:
+        raise AlphabetError(f"{sizes[0]} x {sizes[1]} x {sizes[2]} values are too many cells; are these categories?")
+    total = np.zeros(cells, np.int64)
+    same = np.empty(_BLOCK, bool)
+    width: type[np.generic] = np.uint8 if cells <= 256 else np.int64
+    for start in range(0, len(codes[0]), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        code = codes[0][block].astype(width)
+        for column, size in zip(codes[1:], sizes[1:], strict=True):
+            code *= size
+            np.add(code, column[block], out=code, casting="unsafe")
+        if cells <= _MAX_COMPARED_CELLS:
+            left = len(code)
+            for cell in range(cells - 1):
+                n = int(np.count_nonzero(np.equal(code, cell, out=same[: len(code)])))
+                total[cell] += n
+                left -= n
+            total[-1] += left
+        else:
+            total += np.bincount(code, minlength=cells)
+    return total.reshape(sizes)

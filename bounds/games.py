@@ -1,0 +1,115 @@
+"""The games: what one draw shows the adversary, and the exact advantage of the best test."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from fractions import Fraction
+
+from fairbound.bounds.alphabet import Symbol
+from fairbound.bounds.channel import Channel
+from fairbound.bounds.composition import CompositionPair
+from fairbound.bounds.errors import AlphabetError
+
+SHARED_CONDITIONALS = (
+    "both worlds share one model and one distribution of inputs given group and label; they differ in composition alone"
+)
+NOT_COVERED = (
+    "an adversary who compares models trained in each world (shadow models): equalized odds does not bound it (C8)",
+    "an adversary who sees scores, logits or parameters instead of the hard prediction",
+    "several draws: n independent draws give up to 1 - (1 - advantage)^n (T5)",
+)
+
+
+@dataclass(frozen=True)
+class Game:
+    """
+    A distribution inference game with one draw.
+
+    The adversary guesses which of two worlds a draw came from; the advantage of the best test is the total
+    variation distance between the two worlds' views (A. Suri, D. Evans, PETS 2022).
+
+    Attributes
+    ----------
+    name : str
+        ``"labelled"``, ``"correctness"`` or ``"unlabelled"``.
+    sees : str
+        The view in words.
+    view : callable
+        From (label, output) to what the adversary sees.
+    assumptions : tuple of str
+        What has to hold for a bound in this game to say anything.
+    not_covered : tuple of str
+        Adversaries outside the game.
+    """
+
+    name: str
+    sees: str
+    view: Callable[[Symbol, Symbol], Hashable]
+    assumptions: tuple[str, ...] = (SHARED_CONDITIONALS,)
+    not_covered: tuple[str, ...] = NOT_COVERED
+
+    def advantage(self, pair: CompositionPair, channel: Channel) -> Fraction:
+        """
+        Exact advantage of the best test against one channel, from the definition.
+
+        Parameters
+        ----------
+        pair : CompositionPair
+        channel : Channel
+            Over the same groups and labels.
+
+        Returns
+        -------
+        Fraction
+            Total variation between the two worlds' views.
+
+        Raises
+        ------
+        AlphabetError
+            If groups or labels differ.
+        """
+        if (pair.groups, pair.labels) != (channel.groups, channel.labels):
+            raise AlphabetError("the composition pair and the channel have different groups or labels.")
+        views: defaultdict[Hashable, Fraction] = defaultdict(Fraction)
+        for differences, plane in zip(pair.difference, channel.rates, strict=True):
+            for y, d, row in zip(channel.labels, differences, plane, strict=True):
+                for z, rate in zip(channel.outputs, row, strict=True):
+                    views[self.view(y, z)] += d * rate
+        return sum((abs(v) for v in views.values()), Fraction(0)) / 2
+
+
+LABELLED = Game("labelled", "the prediction and the true label", lambda y, z: (y, z))
+CORRECTNESS = Game("correctness", "whether the prediction is correct", lambda y, z: y == z)
+UNLABELLED = Game("unlabelled", "the prediction alone", lambda y, z: z)
+GAMES: dict[str, Game] = {game.name: game for game in (LABELLED, CORRECTNESS, UNLABELLED)}
+
+
+def get_game(game: str | Game) -> Game:
+    """
+    Look a game up by name.
+
+    Raises
+    ------
+    AlphabetError
+        For an unknown name.
+    """
+    if isinstance(game, Game):
+        return game
+    if game not in GAMES:
+        raise AlphabetError(f"no game {game!r}; choose one of {', '.join(GAMES)}.")
+    return GAMES[game]
+
+
+def accuracy_gap(pair: CompositionPair, channel: Channel) -> Fraction:
+    """
+    Difference in accuracy between the two worlds, `|sum d(a, y) Q(y | a, y)|`: the loss test's advantage.
+
+    Parameters
+    ----------
+    pair : CompositionPair
+    channel : Channel
+        Over the same groups and labels; outputs that are no label count as wrong.
+    """
+    return CORRECTNESS.advantage(pair, channel)

@@ -1,0 +1,188 @@
+"""The command line: exit status 0 holds, 1 the checked property fails, 2 bad input."""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fairbound.bounds.errors import FairboundError
+
+app = typer.Typer(
+    name="fairbound",
+    help="Certified bounds on distribution inference from measured fairness.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+HOLDS, FAILS, BAD_INPUT = 0, 1, 2
+
+
+class GameName(StrEnum):
+    """What the adversary sees."""
+
+    LABELLED = "labelled"
+    CORRECTNESS = "correctness"
+    UNLABELLED = "unlabelled"
+
+
+class OnMissing(StrEnum):
+    """What an empty cell means."""
+
+    ERROR = "error"
+    VACUOUS = "vacuous"
+
+
+class Theorem(StrEnum):
+    """Which closed form."""
+
+    T1 = "T1"
+    T1B = "T1b"
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
+
+
+def _print_json(data: Any) -> None:
+    sys.stdout.write(json.dumps(data, indent=2) + "\n")
+
+
+@app.command("certify")
+def certify_command(
+    log: Annotated[Path, typer.Argument(help="Prediction log: CSV or Parquet.", show_default=False)],
+    label: Annotated[str, typer.Option(help="Column of the true label.")] = "label",
+    prediction: Annotated[str, typer.Option(help="Column of the hard prediction.")] = "prediction",
+    group: Annotated[str, typer.Option(help="Column of the sensitive attribute.")] = "group",
+    pure: Annotated[
+        tuple[str, str] | None,
+        typer.Option(help="Two groups: the worlds consist of one of them each. Default: every pair.", metavar="A B"),
+    ] = None,
+    pair: Annotated[
+        Path | None,
+        typer.Option(
+            help='Two compositions: {"world_0": {group: {label: mass}}, "world_1": ...}.', metavar="FILE.json"
+        ),
+    ] = None,
+    game: Annotated[GameName, typer.Option(help="What the adversary sees.")] = GameName.LABELLED,
+    label_balanced: Annotated[
+        bool, typer.Option("--label-balanced", help="Give both worlds the average of their label marginals.")
+    ] = False,
+    confidence: Annotated[str, typer.Option(help="Joint level of the upper bound.")] = "0.95",
+    on_missing: Annotated[
+        OnMissing, typer.Option(help="An empty (group, label) cell: an error, or the trivial disparity 1.")
+    ] = OnMissing.ERROR,
+    theorem: Annotated[
+        Theorem,
+        typer.Option(help="T1: the labels' disparities. T1b: each pair of groups at its own distance."),
+    ] = Theorem.T1,
+    max_advantage: Annotated[
+        str | None, typer.Option(help="Exit 1 if the upper bound is above this (a gate for CI).", metavar="X")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the certificate here.", metavar="CERT.json")] = None,
+    as_json: Json = False,
+) -> None:
+    """Bound what a model's predictions leak about its population, from a prediction log."""
+    from fairbound.bounds.certify import certify_counts
+    from fairbound.bounds.rational import to_fraction
+    from fairbound.ingest import count_file, read_pair
+
+    limit = None if max_advantage is None else to_fraction(max_advantage)
+    counts = count_file(log, label=label, prediction=prediction, group=group)
+    result = certify_counts(
+        counts,
+        pure=pure,
+        pair=None if pair is None else read_pair(pair, counts),
+        game=game.value,
+        label_balanced=label_balanced,
+        confidence=confidence,
+        on_missing=on_missing.value,
+        theorem=theorem.value,
+    )
+    certificate = None if out is None else result.certificate()
+    if certificate is not None and out is not None:
+        certificate.write(out)
+    holds = limit is None or result.upper <= limit
+    if as_json:
+        data = result.to_dict()
+        data["max_advantage"] = None if limit is None else {"limit": float(limit), "holds": holds}
+        data["certificate"] = None if certificate is None else {"path": str(out), "digest": certificate.digest}
+        _print_json(data)
+    else:
+        from fairbound.console import print_certification
+
+        print_certification(result, limit=limit, certificate=None if certificate is None else (out, certificate))
+    if not holds:
+        raise typer.Exit(FAILS)
+
+
+@app.command("check")
+def check_command(
+    certificate: Annotated[Path, typer.Argument(help="A certificate that certify wrote.", show_default=False)],
+    as_json: Json = False,
+) -> None:
+    """Check a certificate again, with Python's standard library alone."""
+    from fairbound.bounds import check
+
+    try:
+        with certificate.open("rb") as file:
+            text = file.read(check.MAX_BYTES + 1)
+    except OSError as error:
+        raise FairboundError(f"cannot read {certificate}: {error.strerror or error}.") from None
+    try:
+        verified, refused = check.check(check.load(text)), None
+    except check.CheckError as error:
+        verified, refused = None, str(error)
+    if as_json:
+        _print_json(
+            {
+                "certificate": str(certificate),
+                "holds": refused is None,
+                "verified": verified,
+                "refused": refused,
+            }
+        )
+    elif refused is None:
+        typer.echo(f"{certificate}: holds.\n{verified}")
+    else:
+        typer.echo(f"{certificate}: REFUSED.\nFirst line that does not hold: {refused}", err=True)
+    if refused is not None:
+        raise typer.Exit(FAILS)
+
+
+def _version(show: bool) -> None:
+    if show:
+        from fairbound import __version__
+
+        typer.echo(f"fairbound {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; a deliberate error is one line on standard error and exit status 2."""
+    try:
+        app()
+    except FairboundError as error:
+        sys.stderr.write(f"fairbound: error: {' '.join(str(error).split())}\n")
+        sys.exit(BAD_INPUT)
+    except KeyboardInterrupt:
+        sys.stderr.write("fairbound: interrupted\n")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

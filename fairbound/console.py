@@ -1,0 +1,113 @@
+"""What people see in the terminal."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from fairbound.bounds.certificate import Certificate
+from fairbound.bounds.certify import Certification
+from fairbound.bounds.exact import label_shift_reason
+from fairbound.describe import above, assumptions, label_shift_floor, not_covered, percent, verdict
+
+
+def _bullets(console: Console, title: str, lines: list[str]) -> None:
+    console.print(Text(title, style="bold"))
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    for line in lines:
+        grid.add_row(" -", Text(line))
+    console.print(grid)
+    console.print()
+
+
+def numbers_table(result: Certification) -> Table:
+    """Disparities and advantage, as measured and with confidence."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("")
+    table.add_column("measured", justify="right")
+    table.add_column(f"at most ({percent(result.confidence)})", justify="right")
+    per_label = zip(result.counts.labels, result.disparities.per_label, result.upper_disparities.per_label, strict=True)
+
+    def row(name: str, point: Fraction, upper: Fraction, style: str = "") -> None:
+        table.add_row(Text(name), f"{float(point):.4f}", above(upper), style=style)
+
+    for label, point, upper in per_label:
+        row(f"disparity of label {label}", point, upper)
+    row(
+        "equalized odds difference",
+        result.disparities.equalized_odds,
+        result.upper_disparities.equalized_odds,
+    )
+    for pair in result.pairs:
+        row(f"advantage, {pair.name}", pair.point, pair.upper)
+    if len(result.pairs) > 1:
+        row("advantage, worst pair", result.point, result.upper, "bold")
+    return table
+
+
+def print_certification(
+    result: Certification,
+    *,
+    limit: Fraction | None = None,
+    certificate: tuple[Path | None, Certificate] | None = None,
+    console: Console | None = None,
+) -> None:
+    """
+    Print a result for a reader: the bound in one sentence, the numbers, assumptions, and what is not covered.
+
+    Parameters
+    ----------
+    result : Certification
+    limit : Fraction, optional
+        The largest acceptable advantage.
+    certificate : (Path, Certificate), optional
+        Where the certificate was written.
+    console : rich.console.Console, optional
+    """
+    console = console or Console(highlight=False, soft_wrap=False)
+    console.print(Text(verdict(result), style="bold"))
+    console.print()
+    console.print(numbers_table(result))
+    console.print()
+    pair = result.worst.pair
+    facts = [
+        f"{result.counts.rows} rows, {len(result.counts.groups)} groups, {len(result.counts.labels)} labels; value by "
+        f"{result.theorem}, limits by Clopper-Pearson over {result.limits.number} rates (T9)."
+    ]
+    facts.append(
+        f"Of the distance {float(pair.distance):.4f} between the worlds ({result.worst.name}), label shift makes up "
+        f"{float(pair.label_shift):.4f}."
+    )
+    reason = label_shift_reason(pair)
+    product = float(result.disparities.equalized_odds * pair.distance)
+    facts.append(
+        f"The published form Delta_EO * W = {product:.4f} "
+        + ("holds here." if reason is None else f"is no bound here: {reason}")
+    )
+    measured: dict[str, Any] = result.measured
+    if measured["advantage"] is not None:
+        balanced = measured["accuracy_label_balanced"]
+        facts.append(
+            f"The log itself shows an accuracy gap of {float(measured['accuracy_raw']):.4f}"
+            + ("" if balanced is None else f" ({float(balanced):.4f} label-balanced)")
+            + f" and a best test's advantage of {float(measured['advantage']):.4f} in this game."
+        )
+    _bullets(console, "What went in", facts)
+    _bullets(console, "Assumptions", assumptions(result))
+    _bullets(console, "Not covered", not_covered(result))
+    if certificate is not None:
+        path, content = certificate
+        console.print(Text(f"Certificate: {path} ({content.digest[:23]}...); check it with: fairbound check {path}"))
+    if limit is not None:
+        if result.upper <= limit:
+            console.print(Text(f"HOLDS: the bound {above(result.upper)} is at most {float(limit):g}.", style="green"))
+        else:
+            console.print(Text(f"FAILS: the bound {above(result.upper)} is above {float(limit):g}.", style="bold red"))
+            floor = None if result.label_balanced else label_shift_floor(result, limit)
+            if floor is not None:
+                console.print(Text(floor))

@@ -1,0 +1,226 @@
+"""From files and data frames to counts; nothing downstream ever sees a row."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from fairbound.bounds.alphabet import Symbol, canonical, from_text
+from fairbound.bounds.composition import CompositionPair
+from fairbound.bounds.counts import Counts
+from fairbound.bounds.errors import AlphabetError, EmptyInputError, FileFormatError, UnknownColumnError
+
+_SAMPLE_ROWS = 20_000
+_MAX_SYMBOLS = 4096
+_MAX_COMBINATIONS = 1_000_000
+
+
+def count_file(
+    path: str | os.PathLike[str],
+    *,
+    label: str = "label",
+    prediction: str = "prediction",
+    group: str = "group",
+    groups: Sequence[Any] | None = None,
+    labels: Sequence[Any] | None = None,
+) -> Counts:
+    """
+    Count a prediction log, out of core (DuckDB).
+
+    Parameters
+    ----------
+    path : path
+        CSV (also compressed) with a header line, or Parquet.
+    label, prediction, group : str
+        Column names.
+    groups, labels : sequence, optional
+        Declared alphabets; default: what occurs.
+
+    Returns
+    -------
+    Counts
+
+    Raises
+    ------
+    FileFormatError
+        If the file is absent or cannot be read as CSV or Parquet.
+    UnknownColumnError
+        If a column is not there.
+    EmptyInputError, MissingValueError, ScoresError, MixedTypesError, AlphabetError
+        As for `Counts.from_arrays`.
+    """
+    import duckdb
+
+    source = Path(path)
+    if not source.is_file():
+        raise FileFormatError(f"no file {str(path)!r}; give a CSV or Parquet prediction log.")
+    if source.stat().st_size == 0:
+        raise EmptyInputError(f"{source.name} is empty (0 bytes).")
+    with source.open("rb") as file:
+        is_parquet = file.read(4) == b"PAR1"
+    reader = "read_parquet(?)" if is_parquet else "read_csv(?, header = true, all_varchar = true)"
+    wanted = _columns(label=label, prediction=prediction, group=group)
+    # A literal path: DuckDB would expand these characters as a pattern.
+    location = "".join(f"[{c}]" if c in "*?[" else c for c in str(source))
+    with tempfile.TemporaryDirectory(prefix="fairbound-") as spill, duckdb.connect(":memory:") as connection:
+        connection.execute("SET temp_directory = ?", [spill])
+        connection.execute("SET preserve_insertion_order = false")
+        try:
+            connection.execute(f"SELECT * FROM {reader} LIMIT 0", [location])
+            present = [column[0] for column in connection.description or ()]
+            _require_columns(wanted, present, source.name)
+            names = ", ".join('"' + name.replace('"', '""') + '"' for name in wanted)
+            sample = f"SELECT * FROM (SELECT {names} FROM {reader} LIMIT {_SAMPLE_ROWS})"
+            first_rows = connection.execute(sample, [location]).fetchall()
+            for axis, name in enumerate(wanted):
+                _plausible({row[axis] for row in first_rows}, f"column {name!r}", is_text=not is_parquet)
+            query = f"SELECT {names}, count(*) FROM {reader} GROUP BY ALL LIMIT {_MAX_COMBINATIONS + 1}"
+            rows = connection.execute(query, [location]).fetchall()
+        except duckdb.Error as error:
+            first = str(error).strip().splitlines()[0]
+            raise FileFormatError(
+                f"{source.name} cannot be read as {'Parquet' if is_parquet else 'CSV'}: {first}"
+            ) from None
+    if not rows:
+        raise EmptyInputError(f"{source.name} has a header but no rows.")
+    return _from_rows(rows, wanted, is_text=not is_parquet, groups=groups, labels=labels)
+
+
+def count_frame(
+    frame: Any,
+    *,
+    label: str = "label",
+    prediction: str = "prediction",
+    group: str = "group",
+    groups: Sequence[Any] | None = None,
+    labels: Sequence[Any] | None = None,
+) -> Counts:
+    """
+    Count a data frame where it lives (pandas, polars, pyarrow, DuckDB, and whatever else narwhals knows).
+
+    Parameters
+    ----------
+    frame : data frame or lazy frame
+    label, prediction, group : str
+        Column names.
+    groups, labels : sequence, optional
+        Declared alphabets; default: what occurs.
+
+    Returns
+    -------
+    Counts
+
+    Raises
+    ------
+    FileFormatError
+        If `frame` is no data frame.
+    UnknownColumnError, EmptyInputError, MissingValueError, ScoresError, MixedTypesError, AlphabetError
+        As for `count_file`.
+    """
+    import narwhals as nw
+
+    try:
+        table = nw.from_native(frame)
+    except TypeError:
+        raise FileFormatError(
+            f"{type(frame).__name__} is no data frame that narwhals knows; for arrays use Counts.from_arrays."
+        ) from None
+    wanted = _columns(label=label, prediction=prediction, group=group)
+    _require_columns(wanted, table.collect_schema().names(), "the frame")
+    keys = ["group", "label", "prediction"]
+    columns = table.select(**{key: nw.col(name) for key, name in zip(keys, wanted, strict=True)})
+    counted = columns.group_by(*keys).agg(nw.len().alias("rows"))
+    if isinstance(counted, nw.LazyFrame):
+        counted = counted.collect()
+    rows = [tuple(row) for row in counted.rows()]
+    if not rows:
+        raise EmptyInputError("the frame has no rows.")
+    return _from_rows(rows, wanted, is_text=False, groups=groups, labels=labels)
+
+
+def _columns(*, label: str, prediction: str, group: str) -> tuple[str, str, str]:
+    if len({label, prediction, group}) < 3:
+        raise UnknownColumnError(
+            f"label ({label!r}), prediction ({prediction!r}) and group ({group!r}) must be three different columns."
+        )
+    return group, label, prediction
+
+
+def _require_columns(wanted: Iterable[str], present: Sequence[str], where: str) -> None:
+    options = ("--group", "--label", "--prediction")
+    for name, option in zip(wanted, options, strict=True):
+        if name not in present:
+            close = difflib.get_close_matches(name, present, n=1)
+            hint = f" (did you mean {close[0]!r}?)" if close else ""
+            shown = ", ".join(repr(column) for column in present[:12]) + (", ..." if len(present) > 12 else "")
+            raise UnknownColumnError(
+                f"{where} has no column {name!r}{hint}; its columns are {shown}. Name it by {option}."
+            )
+
+
+def _plausible(values: set[Any], role: str, *, is_text: bool) -> None:
+    """Refuse scores and identifiers before a whole file is grouped by them."""
+    if is_text and None not in values:
+        from_text(values, role)
+    else:
+        for value in values:
+            canonical(value, role)
+    if len(values) > _MAX_SYMBOLS:
+        raise AlphabetError(f"{role} takes more than {_MAX_SYMBOLS} different values; is it really a category?")
+
+
+def _from_rows(
+    rows: Sequence[tuple[Any, ...]],
+    names: tuple[str, str, str],
+    *,
+    is_text: bool,
+    groups: Sequence[Any] | None,
+    labels: Sequence[Any] | None,
+) -> Counts:
+    if len(rows) > _MAX_COMBINATIONS:
+        raise AlphabetError(f"more than {_MAX_COMBINATIONS} combinations of group, label and prediction occur.")
+    roles = tuple(f"column {name!r}" for name in names)
+    maps: list[dict[Any, Symbol]] = []
+    for axis, role in enumerate(roles):
+        values = {row[axis] for row in rows}
+        if is_text and None not in values:
+            maps.append(from_text(values, role))
+        else:
+            maps.append({value: canonical(value, role) for value in values})
+    if is_text and len({type(symbol) for mapping in maps[1:] for symbol in mapping.values()}) > 1:
+        # One of label and prediction reads as numbers, the other does not: both are text.
+        maps[1:] = [{value: value.strip() for value in mapping} for mapping in maps[1:]]
+    cells: dict[tuple[Symbol, Symbol, Symbol], int] = {}
+    for *triple, n in rows:
+        a, y, z = (mapping[value] for mapping, value in zip(maps, triple, strict=True))
+        cells[a, y, z] = cells.get((a, y, z), 0) + int(n)
+    return Counts.from_cells(cells, groups=groups, labels=labels, roles=(roles[0], roles[1], roles[2]))
+
+
+def read_pair(path: str | os.PathLike[str], counts: Counts) -> CompositionPair:
+    """
+    Read a composition pair from JSON, laid out on a log's groups and labels.
+
+    Parameters
+    ----------
+    path : path
+        JSON as `CompositionPair.from_dict` reads it; decimals are taken exactly as written.
+    counts : Counts
+
+    Raises
+    ------
+    FileFormatError
+        If the file cannot be read or is no JSON.
+    CompositionError
+        If it is no composition pair over the log's groups and labels.
+    """
+    try:
+        data = json.loads(Path(path).read_text(encoding="utf-8"), parse_float=str)
+    except (OSError, ValueError, RecursionError) as error:
+        raise FileFormatError(f"cannot read the composition pair {str(path)!r}: {error}") from None
+    return CompositionPair.from_dict(data, counts.groups, counts.labels)
