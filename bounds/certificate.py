@@ -69,11 +69,21 @@ class Certificate:
             raise CertificateError(str(error)) from None
 
     def write(self, path: str | os.PathLike[str]) -> Path:
-        """Write the certificate as JSON, replacing the file in one step."""
+        """
+        Write the certificate as JSON, replacing the file in one step.
+
+        Raises
+        ------
+        CertificateError
+            If the file cannot be written.
+        """
         target = Path(path)
         partial = target.with_name(target.name + ".partial")
-        partial.write_text(json.dumps(self.data, indent=1) + "\n", encoding="utf-8")
-        partial.replace(target)
+        try:
+            partial.write_text(json.dumps(self.data, indent=1) + "\n", encoding="utf-8")
+            partial.replace(target)
+        except OSError as error:
+            raise CertificateError(f"cannot write {path}: {error.strerror or error}.") from None
         return target
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -10,6 +11,7 @@ import numpy as np
 from scipy.special import betaincinv
 
 from fairbound.bounds.channel import Disparities, distance_matrix
+from fairbound.bounds.check import tail_upper_bound
 from fairbound.bounds.composition import CompositionPair
 from fairbound.bounds.counts import Counts
 from fairbound.bounds.errors import NumberError
@@ -22,7 +24,7 @@ GRID = 10**12
 
 # SciPy's inverse is accurate to about 1e-13; aiming a little below the level leaves room for a rigorous tail bound.
 _MARGIN = 1e-6
-# Above this, the rigorous tail bound of the checker stops summing early and is allowed a factor of two.
+# Above this many trials, floating point and the early end of the checker's sum show; each limit is then checked.
 _LARGE = 10**9
 
 
@@ -61,11 +63,16 @@ def lower_limits(successes: Sequence[int], trials: Sequence[int], alpha: Fractio
         Multiples of 1e-12.
     """
     k, n = np.asarray(successes, float), np.asarray(trials, float)
-    level = np.where(n > _LARGE, 0.5, 1 - _MARGIN) * float(alpha)
     positive = k > 0
     limits = np.zeros(len(k))
-    limits[positive] = betaincinv(k[positive], n[positive] - k[positive] + 1, level[positive])
-    return tuple(Fraction(max(0, int(limit * GRID) - 1), GRID) for limit in limits.tolist())
+    limits[positive] = betaincinv(k[positive], n[positive] - k[positive] + 1, (1 - _MARGIN) * float(alpha))
+    rounded = [max(0, int(limit * GRID) - 1) for limit in limits.tolist()]
+    for i, trial in enumerate(trials):
+        if trial > _LARGE:
+            step = 1 + math.isqrt(GRID * GRID // trial) // 8
+            while rounded[i] > 0 and tail_upper_bound(successes[i], trial, Fraction(rounded[i], GRID)) > alpha:
+                rounded[i] = max(0, rounded[i] - step)
+    return tuple(Fraction(limit, GRID) for limit in rounded)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import difflib
+import gzip
 import json
 import os
 import tempfile
@@ -63,8 +65,8 @@ def count_file(
         raise EmptyInputError(f"{source.name} is empty (0 bytes).")
     with source.open("rb") as file:
         is_parquet = file.read(4) == b"PAR1"
-    reader = "read_parquet(?)" if is_parquet else "read_csv(?, header = true, all_varchar = true)"
     wanted = _columns(label=label, prediction=prediction, group=group)
+    reader = "read_parquet(?)" if is_parquet else _csv_reader(source, wanted)
     # A literal path: DuckDB would expand these characters as a pattern.
     location = "".join(f"[{c}]" if c in "*?[" else c for c in str(source))
     with tempfile.TemporaryDirectory(prefix="fairbound-") as spill, duckdb.connect(":memory:") as connection:
@@ -72,8 +74,7 @@ def count_file(
         connection.execute("SET preserve_insertion_order = false")
         try:
             connection.execute(f"SELECT * FROM {reader} LIMIT 0", [location])
-            present = [column[0] for column in connection.description or ()]
-            _require_columns(wanted, present, source.name)
+            _require_columns(wanted, [column[0] for column in connection.description or ()], source.name)
             names = ", ".join('"' + name.replace('"', '""') + '"' for name in wanted)
             sample = f"SELECT * FROM (SELECT {names} FROM {reader} LIMIT {_SAMPLE_ROWS})"
             first_rows = connection.execute(sample, [location]).fetchall()
@@ -82,10 +83,8 @@ def count_file(
             query = f"SELECT {names}, count(*) FROM {reader} GROUP BY ALL LIMIT {_MAX_COMBINATIONS + 1}"
             rows = connection.execute(query, [location]).fetchall()
         except duckdb.Error as error:
-            first = str(error).strip().splitlines()[0]
-            raise FileFormatError(
-                f"{source.name} cannot be read as {'Parquet' if is_parquet else 'CSV'}: {first}"
-            ) from None
+            kind = "Parquet" if is_parquet else "CSV"
+            raise FileFormatError(f"{source.name} cannot be read as {kind}: {_one_line(str(error))}") from None
     if not rows:
         raise EmptyInputError(f"{source.name} has a header but no rows.")
     return _from_rows(rows, wanted, is_text=not is_parquet, groups=groups, labels=labels)
@@ -143,6 +142,51 @@ def count_frame(
     return _from_rows(rows, wanted, is_text=False, groups=groups, labels=labels)
 
 
+def _csv_reader(source: Path, wanted: Sequence[str]) -> str:
+    """
+    DuckDB's CSV reader with everything stated: its sniffing may drop or merge lines that do not fit.
+
+    Raises
+    ------
+    FileFormatError
+        If the header line cannot be read or repeats a wanted column.
+    UnknownColumnError
+        If a wanted column is not in the header.
+    """
+    opener = gzip.open if source.suffix == ".gz" else open
+    try:
+        with opener(source, "rb") as file:
+            header = file.readline().decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileFormatError(f"{source.name} cannot be read as CSV: {error}") from None
+    splits = {delimiter: next(csv.reader([header], delimiter=delimiter), []) for delimiter in ",;\t|"}
+    delimiter, names = max(splits.items(), key=lambda item: (set(wanted) <= set(item[1]), len(item[1])))
+    _require_columns(wanted, names, source.name)
+    for name in wanted:
+        if names.count(name) > 1:
+            raise FileFormatError(f"{source.name} has {names.count(name)} columns called {name!r}; keep one.")
+    # Positions make unused columns' names unique whatever the header calls them.
+    columns = ", ".join(
+        f"{_quoted(name if name in wanted else f'{position}: {name}')}: 'VARCHAR'"
+        for position, name in enumerate(names)
+    )
+    return (
+        f"read_csv(?, auto_detect = false, header = true, delim = {_quoted(delimiter)}, quote = '\"', escape = '\"', "
+        f"comment = '', strict_mode = true, columns = {{{columns}}})"
+    )
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _one_line(error: str) -> str:
+    """What and why of a DuckDB error, without its advice on options that do not exist here."""
+    lines = [line.strip() for line in error.strip().splitlines()]
+    why = [line for line in lines[1:] if line.startswith(("Expected", "Value with", "Invalid unicode", "Maximum"))]
+    return "; ".join([lines[0], *why[:1]])
+
+
 def _columns(*, label: str, prediction: str, group: str) -> tuple[str, str, str]:
     if len({label, prediction, group}) < 3:
         raise UnknownColumnError(
@@ -155,7 +199,7 @@ def _require_columns(wanted: Iterable[str], present: Sequence[str], where: str) 
     options = ("--group", "--label", "--prediction")
     for name, option in zip(wanted, options, strict=True):
         if name not in present:
-            close = difflib.get_close_matches(name, present, n=1)
+            close = difflib.get_close_matches(name, present, n=1, cutoff=0.5)
             hint = f" (did you mean {close[0]!r}?)" if close else ""
             shown = ", ".join(repr(column) for column in present[:12]) + (", ..." if len(present) > 12 else "")
             raise UnknownColumnError(

@@ -1,0 +1,36 @@
+# Each target sets up what it needs in .venv; PYTHON chooses the interpreter (3.11 to 3.13).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test check bench figures clean
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	touch $(STAMP)
+
+demo: $(STAMP)
+	$(BIN)/fairbound demo
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+# mypy follows no editable map of folders to packages: it checks a plain installation, as a user gets it.
+check: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	rm -rf build
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target build/typed .
+	MYPYPATH=build/typed $(BIN)/mypy --strict --cache-dir build/mypy -p fairbound.bounds -p fairbound.proofs
+
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks.counting
+	$(BIN)/python -m benchmarks.fft_adult
+
+figures: $(STAMP)
+	$(BIN)/fairbound demo
+
+clean:
+	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,141 @@
+"""
+Hypothesis strategies and checks for property tests of one's own models.
+
+Needs the extra ``fairbound[testing]``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+from hypothesis import strategies as st
+
+from fairbound.bounds.alphabet import Symbol
+from fairbound.bounds.certify import Certification
+from fairbound.bounds.channel import Channel
+from fairbound.bounds.composition import Composition, CompositionPair
+from fairbound.bounds.counts import Counts
+
+_GROUPS: tuple[Symbol, ...] = ("a", "b", "c", "d", "e", "f")
+
+
+@st.composite
+def simplex_points(draw: st.DrawFn, size: int, *, max_weight: int = 12) -> tuple[Fraction, ...]:
+    """
+    Exact probability mass functions, zeros and point masses included.
+
+    Parameters
+    ----------
+    size : int
+        Number of categories.
+    max_weight : int
+        Largest integer weight before normalising.
+    """
+    weights = draw(st.lists(st.integers(0, max_weight), min_size=size, max_size=size).filter(any))
+    return tuple(Fraction(w, sum(weights)) for w in weights)
+
+
+@st.composite
+def compositions(draw: st.DrawFn, *, groups: int = 2, labels: int = 2) -> Composition:
+    """Compositions over `groups` groups (``"a"``, ``"b"``, ...) and `labels` labels (0, 1, ...), zeros included."""
+    flat = draw(simplex_points(groups * labels))
+    mass = tuple(flat[i * labels : (i + 1) * labels] for i in range(groups))
+    return Composition(_GROUPS[:groups], tuple(range(labels)), mass)
+
+
+@st.composite
+def composition_pairs(
+    draw: st.DrawFn, *, max_groups: int = 3, max_labels: int = 3, label_shift: bool = True
+) -> CompositionPair:
+    """
+    Pairs of compositions.
+
+    Parameters
+    ----------
+    max_groups, max_labels : int
+        At least 2 of each are drawn.
+    label_shift : bool
+        Whether the two label marginals may differ.
+    """
+    groups, labels = draw(st.integers(2, max_groups)), draw(st.integers(2, max_labels))
+    if label_shift:
+        return CompositionPair(*(draw(compositions(groups=groups, labels=labels)) for _ in range(2)))
+    marginal = draw(simplex_points(labels))
+    worlds = []
+    for _ in range(2):
+        shares = [draw(simplex_points(groups)) for _ in range(labels)]
+        mass = tuple(tuple(marginal[j] * shares[j][i] for j in range(labels)) for i in range(groups))
+        worlds.append(Composition(_GROUPS[:groups], tuple(range(labels)), mass))
+    return CompositionPair(*worlds)
+
+
+@st.composite
+def channels(
+    draw: st.DrawFn,
+    *,
+    groups: Sequence[Symbol] = ("a", "b"),
+    labels: Sequence[Symbol] = (0, 1),
+    outputs: Sequence[Symbol] | None = None,
+) -> Channel:
+    """Channels over given alphabets (`outputs` default: the labels), zeros included."""
+    shown = tuple(labels if outputs is None else outputs)
+    rates = tuple(tuple(draw(simplex_points(len(shown))) for _ in labels) for _ in groups)
+    return Channel(tuple(groups), tuple(labels), shown, rates)
+
+
+@st.composite
+def disparities(draw: st.DrawFn, labels: int) -> tuple[Fraction, ...]:
+    """One disparity in [0, 1] per label, both ends included."""
+    return tuple(draw(st.fractions(0, 1, max_denominator=12)) for _ in range(labels))
+
+
+@st.composite
+def counts(
+    draw: st.DrawFn, *, max_groups: int = 3, max_labels: int = 3, max_rows: int = 40, missing: bool = False
+) -> Counts:
+    """
+    Contingency tables.
+
+    Parameters
+    ----------
+    max_groups, max_labels : int
+        At least 2 of each are drawn; outputs are the labels.
+    max_rows : int
+        Largest count of one (group, label, output) cell.
+    missing : bool
+        Whether a (group, label) cell may be empty (no group ever is).
+    """
+    groups, labels = draw(st.integers(2, max_groups)), draw(st.integers(2, max_labels))
+    row = st.lists(st.integers(0, max_rows), min_size=labels, max_size=labels)
+    rows = row if missing else row.filter(any)
+    plane = st.lists(rows, min_size=labels, max_size=labels).filter(lambda plane: any(map(any, plane)))
+    table = draw(st.lists(plane, min_size=groups, max_size=groups))
+    alphabet: tuple[Symbol, ...] = tuple(range(labels))
+    return Counts(_GROUPS[:groups], alphabet, alphabet, tuple(tuple(map(tuple, plane)) for plane in table))
+
+
+def assert_gap_within_bound(result: Certification) -> None:
+    """
+    Assert that no gap that a log shows exceeds the exact bound computed from it.
+
+    The measured advantage of the best test and the accuracy gap (raw for the raw game, label-balanced for the
+    label-balanced one) must not exceed T1's value, nor that its confidence bound. All are compared as fractions.
+
+    Parameters
+    ----------
+    result : Certification
+
+    Raises
+    ------
+    AssertionError
+        Naming the quantity that exceeds its bound.
+    """
+    gap = "accuracy_label_balanced" if result.label_balanced else "accuracy_raw"
+    for name in ("advantage", gap):
+        measured = result.measured[name]
+        if measured is not None and measured > result.worst.point:
+            raise AssertionError(f"measured {name} {measured} exceeds the exact bound {result.worst.point}")
+    for pair in result.pairs:
+        if pair.point > pair.upper:
+            raise AssertionError(f"{pair.name}: the exact value {pair.point} exceeds its upper bound {pair.upper}")

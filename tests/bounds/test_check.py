@@ -1,0 +1,292 @@
+"""The checker: accepts what certify wrote, refuses every change, trusts nothing, needs nothing."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+import sys
+from fractions import Fraction
+from math import comb
+
+import flint
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fairbound.bounds import Certificate, CompositionPair, Counts, certify_counts, check
+from fairbound.bounds.check import CheckError, tail_upper_bound
+from fairbound.bounds.confidence import lower_limits
+from fairbound.bounds.errors import CertificateError
+from fairbound.testing import composition_pairs, simplex_points
+from fairbound.testing import counts as tables
+
+F = Fraction
+TABLE = Counts(
+    ("F", "M", "X"),
+    (0, 1),
+    (0, 1),
+    (((700, 100), (60, 90)), ((500, 120), (100, 250)), ((60, 20), (15, 22))),
+)
+PAIR = CompositionPair.from_dict(
+    {
+        "world_0": {"F": {"0": "0.4", "1": "0.1"}, "M": {"0": "0.2", "1": "0.1"}, "X": {"0": "0.1", "1": "0.1"}},
+        "world_1": {"F": {"0": "0.1", "1": "0.1"}, "M": {"0": "0.3", "1": "0.2"}, "X": {"0": "0.1", "1": "0.2"}},
+    },
+    TABLE.groups,
+    TABLE.labels,
+)
+CASES = {
+    "worst pure pair": {},
+    "one pure pair": {"pure": ("F", "M")},
+    "label-balanced": {"label_balanced": True, "game": "correctness"},
+    "pairwise": {"theorem": "T1b", "game": "unlabelled"},
+    "given": {"pair": PAIR},
+    "given, pairwise, label-balanced": {"pair": PAIR, "theorem": "T1b", "label_balanced": True},
+}
+
+
+def content(**options):
+    return json.loads(json.dumps(certify_counts(TABLE, **options).certificate().data))
+
+
+def numbers(node, path=()):
+    """Paths of all numbers in a certificate, integers and exact texts alike."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from numbers(value, (*path, key))
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            yield from numbers(value, (*path, index))
+    elif (isinstance(node, int) and not isinstance(node, bool)) or (
+        isinstance(node, str) and check._FRACTION.fullmatch(node)
+    ):
+        yield path
+
+
+def changed(data, path, step):
+    data = copy.deepcopy(data)
+    node = data
+    for key in path[:-1]:
+        node = node[key]
+    old = node[path[-1]]
+    node[path[-1]] = old + step if isinstance(old, int) else str(F(old) + F(step, 1000))
+    return data
+
+
+@pytest.mark.parametrize("options", CASES.values(), ids=CASES)
+def test_what_certify_wrote_is_accepted(options):
+    assert "confidence 0.95" in check.check(content(**options))
+
+
+@pytest.mark.parametrize("step", [1, -1])
+@pytest.mark.parametrize("options", CASES.values(), ids=CASES)
+def test_any_one_changed_number_is_refused(options, step):
+    data = content(**options)
+    paths = list(numbers(data))
+    assert len(paths) > 40
+    for path in paths:
+        with pytest.raises(CheckError):
+            check.check(changed(data, path, step))
+
+
+@pytest.mark.parametrize("options", CASES.values(), ids=CASES)
+def test_any_one_changed_number_is_refused_even_with_a_fitting_digest(options):
+    """Limits and the level are only raised here: lowered, they make a weaker claim, which is true; names stay."""
+    data = content(**options)
+    for path in numbers(data):
+        if path[:2] == ("counts", "outputs"):
+            continue
+        for step in (1,) if path[0] == "limits" or path[-1] == "confidence" else (1, -1):
+            forged = changed(data, path, step)
+            forged["digest"] = check.digest(forged)
+            with pytest.raises(CheckError):
+                check.check(forged)
+
+
+def test_a_lowered_bound_is_refused_however_small_the_step():
+    data = content()
+    for entry in (data["advantage"], data["pairs"][0]):
+        forged = copy.deepcopy(data)
+        target = forged["advantage"] if entry is data["advantage"] else forged["pairs"][0]
+        target["upper"] = str(F(entry["upper"]) - F(1, 10**12))
+        forged["digest"] = check.digest(forged)
+        with pytest.raises(CheckError, match="upper"):
+            check.check(forged)
+
+
+def test_limits_that_are_not_jointly_valid_are_refused():
+    """Limits at the full error instead of their share of it, everything else recomputed to fit."""
+    data = content(pair=PAIR)
+    data["limits"]["rates"] = [
+        [[str(v) for v in lower_limits(row, [sum(row)] * 2, F(1, 20))] for row in plane] for plane in TABLE.table
+    ]
+    data["digest"] = check.digest(data)
+    with pytest.raises(CheckError, match="is no lower limit"):
+        check.check(data)
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda d: d.pop("pairs"), "has the entries"),
+        (lambda d: d.update(extra=1), "has the entries"),
+        (lambda d: d["claim"].update(game="all"), "unknown game"),
+        (lambda d: d["claim"].update(confidence="1/3"), "outside"),
+        (lambda d: d["claim"].update(label_balanced=0), "true or false"),
+        (lambda d: d["counts"].update(groups=["F", "M"]), "shape"),
+        (lambda d: d["counts"].update(groups=["F", "F", "X"]), "distinct"),
+        (lambda d: d["counts"].update(labels=[0, "1"]), "distinct"),
+        (lambda d: d["counts"]["table"][0][0].__setitem__(0, True), "non-negative integers"),
+        (lambda d: d["counts"]["table"][0][0].__setitem__(0, "700"), "malformed|integers"),
+        (lambda d: d["pairs"].clear(), "estimated|number|empty|entries"),
+        (lambda d: d["pairs"][0]["plan"][0].clear(), "smaller side"),
+        (lambda d: d["pairs"][0]["plan"][0][0].__setitem__(0, "M"), "flow"),
+        (lambda d: d["pairs"][0].update(groups=["F", "F"]), "number|two different"),
+        (lambda d: d.update(advantage=None), "advantage"),
+        (lambda d: d.update(limits=[]), "malformed|limits"),
+        (lambda d: d.update(on_missing="maybe"), "error or vacuous"),
+    ],
+)
+def test_malformed_certificates_are_refused_by_name(edit, message):
+    data = content()
+    edit(data)
+    data["digest"] = check.digest(data)
+    with pytest.raises(CheckError, match=message):
+        check.check(data)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"schema": "fairbound.certificate/2"}',
+        b'{"schema": "fairbound.certificate/1", "schema": "fairbound.certificate/1"}',
+        b'{"schema": "fairbound.certificate/1", "rows": 1.5}',
+        b'{"schema": "fairbound.certificate/1", "rows": NaN}',
+        b'{"schema": "fairbound.certificate/1", "rows": ' + b"9" * 5000 + b"}",
+        b" " * (check.MAX_BYTES + 1),
+    ],
+    ids=["empty", "list", "no schema", "no text", "deep", "version", "repeated", "float", "nan", "digits", "large"],
+)
+def test_hostile_files_are_refused(text, tmp_path):
+    path = tmp_path / "c.json"
+    path.write_bytes(text)
+    with pytest.raises(CertificateError):
+        Certificate.read(path)
+
+
+def test_tables_too_large_to_check_are_refused_quickly():
+    data = content()
+    data["counts"]["outputs"] = list(range(60_000))
+    data["counts"]["table"] = [[[1] * 60_000] * 2] * 3
+    data["rows"] = 360_000
+    data["digest"] = check.digest(data)
+    with pytest.raises(CheckError, match="too many"):
+        check.check(data)
+
+
+def test_the_checker_stands_on_the_standard_library_alone(tmp_path):
+    path = certify_counts(TABLE).certificate().write(tmp_path / "c.json")
+    program = (
+        "import runpy, sys; sys.argv = ['check.py', sys.argv[2]]\n"
+        f"try: runpy.run_path({check.__file__!r}, run_name='__main__')\n"
+        "finally: print(sorted(m for m in sys.modules if m.split('.')[0] in {'numpy', 'scipy', 'fairbound', 'cvxpy'}))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program, "", str(path)], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    assert "holds. labelled game" in run.stdout
+    assert run.stdout.strip().endswith("[]")
+    path.write_text(path.read_text().replace("19/20", "99/100"))
+    run = subprocess.run([sys.executable, "-I", "-S", check.__file__, str(path)], capture_output=True, text=True)
+    assert run.returncode == 1
+    assert "REFUSED. digest" in run.stdout
+
+
+def test_importing_the_checker_through_the_package_loads_no_numpy():
+    program = "import sys, fairbound.bounds.check; print('numpy' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "False"
+
+
+@settings(max_examples=60)
+@given(tables(max_groups=4, missing=True), st.sampled_from(["T1", "T1b"]), st.booleans())
+def test_every_certificate_checks(table, theorem, balanced):
+    lacks = [y for j, y in enumerate(table.labels) if any(row[j] == 0 for row in table.cell_rows)]
+    result = certify_counts(
+        table, theorem=theorem, label_balanced=balanced and not lacks, on_missing="vacuous" if lacks else "error"
+    )
+    assert result.certificate().verified
+
+
+@settings(max_examples=40)
+@given(st.data(), st.sampled_from(["T1", "T1b"]))
+def test_every_certificate_for_a_given_pair_checks(data, theorem):
+    pair = data.draw(composition_pairs(max_groups=4))
+    rows = st.lists(st.integers(1, 30), min_size=len(pair.labels), max_size=len(pair.labels))
+    plane = st.lists(rows, min_size=len(pair.labels), max_size=len(pair.labels))
+    table = data.draw(st.lists(plane, min_size=len(pair.groups), max_size=len(pair.groups)))
+    counts = Counts(pair.groups, pair.labels, pair.labels, tuple(tuple(map(tuple, p)) for p in table))
+    assert certify_counts(counts, pair=pair, theorem=theorem).certificate().verified
+
+
+@given(st.integers(1, 200), st.data(), st.fractions(F(1, 1000), F(999, 1000), max_denominator=1000))
+def test_the_tail_bound_is_an_upper_bound_and_tight(n, data, share):
+    k = data.draw(st.integers(1, n))
+    p = share * F(k, n)
+    exact = sum((comb(n, j) * p**j * (1 - p) ** (n - j) for j in range(k, n + 1)), F(0))
+    bound = F(tail_upper_bound(k, n, p))
+    assert exact <= bound <= exact * (1 + F(1, 10**9))
+
+
+@pytest.mark.parametrize("n", [1_000, 10**5, 10**7, 10**9, 10**12, 2**53])
+@pytest.mark.parametrize("share", [F(1, 10**3), F(1, 9), F(1, 2), F(97, 100)])
+@pytest.mark.parametrize("alpha", [F(1, 40), F(1, 2000)])
+def test_the_tail_bound_at_limits_of_large_samples(n, share, alpha):
+    """Against arb's ball arithmetic where it converges, and always at most the level it has to certify."""
+    k = int(n * share)
+    (limit,) = lower_limits([k], [n], alpha)
+    bound = F(tail_upper_bound(k, n, limit))
+    assert bound <= alpha
+    if n <= 10**7:
+        flint.ctx.prec = 200
+        x = flint.arb(flint.fmpq(limit.numerator, limit.denominator))
+        ball = x.beta_lower(k, n - k + 1, regularized=True)
+        assert float(bound) == pytest.approx(float(ball), rel=1e-6)
+        assert not flint.arb(str(bound.numerator)) / flint.arb(str(bound.denominator)) < ball
+
+
+def test_the_tail_bound_is_trivial_where_it_does_not_apply():
+    assert tail_upper_bound(5, 10, F(1, 2)) == 1
+    assert tail_upper_bound(5, 10, F(0)) == 1
+
+
+def test_the_checker_agrees_with_the_library_on_extreme_points():
+    lower = (F(1, 5), F(1, 10), F(0))
+    assert check.extreme_points(list(lower)) == [
+        [F(9, 10), F(1, 10), 0],
+        [F(1, 5), F(4, 5), 0],
+        [F(1, 5), F(1, 10), F(7, 10)],
+    ]
+
+
+@given(st.integers(2, 4).flatmap(lambda z: st.tuples(simplex_points(z), simplex_points(z))), st.fractions(0, 1))
+def test_both_largest_distances_agree(points, shrink):
+    from fairbound.bounds.confidence import largest_distance
+
+    lower = [[v * shrink for v in point] for point in points]
+    assert check.largest_variation(*lower) == largest_distance(*lower)
+
+
+def test_writing_and_reading_keeps_the_certificate(tmp_path):
+    written = certify_counts(TABLE).certificate()
+    assert Certificate.read(written.write(tmp_path / "c.json")) == written
+    assert not list(tmp_path.glob("*.partial"))
+    with pytest.raises(CertificateError, match="cannot read"):
+        Certificate.read(tmp_path / "absent.json")

@@ -1,0 +1,216 @@
+"""The command line: values, exit statuses, one-line errors, and what it prints."""
+
+from __future__ import annotations
+
+import json
+import sys
+from fractions import Fraction
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fairbound import cli
+
+GENERATOR = np.random.default_rng(11)
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run the command line in this process; (exit status, standard output, standard error)."""
+
+    def invoke(*arguments):
+        monkeypatch.setattr(sys, "argv", ["fairbound", *map(str, arguments)])
+        status = 0
+        try:
+            cli.main()
+        except SystemExit as stopped:
+            status = stopped.code or 0
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return invoke
+
+
+@pytest.fixture
+def log(tmp_path):
+    n = 4000
+    sex = GENERATOR.choice(["F", "M"], n)
+    income = (GENERATOR.random(n) < np.where(sex == "M", 0.31, 0.11)).astype(int)
+    guess = (GENERATOR.random(n) < 0.08 + 0.6 * income + 0.05 * (sex == "M")).astype(int)
+    path = tmp_path / "log.csv"
+    pd.DataFrame({"income": income, "yhat": guess, "sex": sex}).to_csv(path, index=False)
+    return path
+
+
+COLUMNS = ("--label", "income", "--prediction", "yhat", "--group", "sex")
+
+
+def recompute(path):
+    """T1 for the two pure groups from the definitions, in plain Python over the file's rows."""
+    rows = [line.split(",") for line in path.read_text().split()[1:]]
+
+    def share(condition, among):
+        chosen = [row for row in rows if among(row)]
+        return Fraction(sum(map(condition, chosen)), len(chosen))
+
+    base = {g: share(lambda r: r[0] == "1", lambda r, g=g: r[2] == g) for g in "FM"}
+    fired = {
+        (g, y): share(lambda r: r[1] == "1", lambda r, g=g, y=y: r[2] == g and r[0] == y) for g in "FM" for y in "01"
+    }
+    delta = {y: abs(fired["F", y] - fired["M", y]) for y in "01"}
+    moved = {"1": min(base.values()), "0": 1 - max(base.values())}
+    shift = abs(base["F"] - base["M"])
+    return shift, moved, delta, shift + sum(moved[y] * delta[y] for y in "01")
+
+
+def test_certify_agrees_with_an_exact_recomputation_from_the_rows(run, log):
+    status, out, err = run("certify", log, *COLUMNS, "--json")
+    data = json.loads(out)
+    shift, moved, delta, value = recompute(log)
+    assert (status, err) == (0, "")
+    assert data["exact"]["advantage"]["point"] == str(value)
+    assert data["advantage"]["point"] == float(value)
+    assert data["composition"]["label_shift"] == float(shift)
+    assert data["composition"]["moved"] == {y: float(m) for y, m in moved.items()}
+    assert {y: d["point"] for y, d in data["disparity"].items()} == {y: float(d) for y, d in delta.items()}
+    assert data["equalized_odds"]["point"] == float(max(delta.values()))
+    assert data["advantage"]["theorem"] == "T1"
+    assert data["advantage"]["upper"] > data["advantage"]["point"]
+    assert data["paper_form"]["applies"] is False
+    assert "constant classifier" in data["paper_form"]["reason"]
+    assert data["rows"] == 4000
+    assert data["groups"] == ["F", "M"]
+    assert data["labels"] == [0, 1]
+    assert data["adversary_accuracy"] == pytest.approx((1 + data["advantage"]["upper"]) / 2)
+
+
+def test_a_constant_classifier_leaks_its_base_rates(run, log):
+    frame = pd.read_csv(log).assign(yhat=0)
+    frame.to_csv(log, index=False)
+    _, out, _ = run("certify", log, *COLUMNS, "--json")
+    data = json.loads(out)
+    rates = frame.groupby("sex")["income"].agg(["sum", "count"])
+    difference = abs(Fraction(*map(int, rates.loc["F"])) - Fraction(*map(int, rates.loc["M"])))
+    assert data["equalized_odds"]["point"] == 0
+    assert data["paper_form"] == {"value": 0.0, "applies": False, "reason": data["paper_form"]["reason"]}
+    assert data["exact"]["advantage"]["point"] == str(difference)
+    assert data["measured_gap"]["accuracy_raw"] == float(difference)
+    assert data["measured_gap"]["accuracy_label_balanced"] == 0
+
+
+def test_label_balanced_game_has_no_shift_and_admits_the_published_form(run, log):
+    _, out, _ = run("certify", log, *COLUMNS, "--json", "--label-balanced", "--game", "correctness")
+    data = json.loads(out)
+    assert data["label_balanced"] is True
+    assert data["game"] == "correctness"
+    assert data["composition"]["label_shift"] == 0
+    assert data["paper_form"]["applies"] is True
+    assert data["advantage"]["point"] <= data["paper_form"]["value"]
+
+
+def test_certificates_are_written_and_checked(run, log, tmp_path):
+    certificate = tmp_path / "c.json"
+    status, out, _ = run("certify", log, *COLUMNS, "--out", certificate)
+    assert status == 0
+    assert "fairbound check" in out
+    status, out, _ = run("check", certificate)
+    assert status == 0
+    assert "holds" in out
+    text = certificate.read_text()
+    digit = next(i for i, c in enumerate(text) if c in "12345678" and i > text.index('"upper"'))
+    certificate.write_text(text[:digit] + str(int(text[digit]) + 1) + text[digit + 1 :])
+    status, out, err = run("check", certificate)
+    assert (status, out) == (1, "")
+    assert "REFUSED" in err
+    status, out, _ = run("check", certificate, "--json")
+    assert status == 1
+    assert json.loads(out)["holds"] is False
+
+
+def test_the_gate_fails_above_its_limit_and_says_why_no_fairness_helps(run, log):
+    assert run("certify", log, *COLUMNS, "--max-advantage", "0.9")[0] == 0
+    status, out, _ = run("certify", log, *COLUMNS, "--max-advantage", "0.1")
+    assert status == 1
+    assert "FAILS" in out
+    assert "no fairness constraint can certify" in " ".join(out.split())
+    status, out, _ = run("certify", log, *COLUMNS, "--max-advantage", "0.1", "--json")
+    assert status == 1
+    assert json.loads(out)["max_advantage"] == {"limit": 0.1, "holds": False}
+
+
+def test_the_gate_compares_exactly(run, log):
+    _, out, _ = run("certify", log, *COLUMNS, "--json")
+    upper = Fraction(json.loads(out)["exact"]["advantage"]["upper"])
+    assert run("certify", log, *COLUMNS, "--max-advantage", str(upper))[0] == 0
+    assert run("certify", log, *COLUMNS, "--max-advantage", str(upper - Fraction(1, 10**15)))[0] == 1
+
+
+def test_what_a_reader_sees(run, log):
+    _, out, _ = run("certify", log, *COLUMNS, "--pure", "M", "F")
+    words = " ".join(out.split())
+    for phrase in (
+        "With confidence 95 %, an adversary who sees the prediction and the true label",
+        "one of M only and one of F only",
+        "equalized odds difference",
+        "Assumptions",
+        "Not covered",
+        "shadow models",
+        "is no bound here",
+    ):
+        assert phrase in words
+
+
+def test_a_given_pair(run, log, tmp_path):
+    pair = tmp_path / "pair.json"
+    half = {"F": {"0": "0.4", "1": "0.1"}, "M": {"0": "0.35", "1": "0.15"}}
+    pair.write_text(json.dumps({"world_0": half, "world_1": {"F": {"0": 7, "1": 1}, "M": {"0": 1, "1": 1}}}))
+    status, out, _ = run("certify", log, *COLUMNS, "--pair", pair, "--json", "--theorem", "T1b")
+    data = json.loads(out)
+    assert status == 0
+    assert data["pair"] is None
+    assert data["composition"]["source"] == "given"
+    assert data["advantage"]["theorem"] == "T1b"
+
+
+def test_missing_cells(run, tmp_path):
+    path = tmp_path / "m.csv"
+    path.write_text("label,prediction,group\n0,0,F\n0,0,M\n1,1,M\n1,0,M\n")
+    status, out, err = run("certify", path)
+    assert (status, out) == (2, "")
+    assert err.startswith("fairbound: error: group 'F' has no rows with label 1 (counts: {0: 1, 1: 0})")
+    status, out, _ = run("certify", path, "--on-missing", "vacuous", "--json")
+    assert status == 0
+    assert json.loads(out)["measured_gap"] == {"accuracy_raw": None, "accuracy_label_balanced": None}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("certify", "absent.csv"), "no file 'absent.csv'"),
+        (("check", "absent.json"), "cannot read absent.json"),
+        (("certify", "LOG"), "no column 'group'"),
+        (("certify", "LOG", *COLUMNS, "--confidence", "1.2"), "confidence 1.2 must be"),
+        (("certify", "LOG", *COLUMNS, "--pure", "F", "Q"), "no group 'Q'"),
+        (("certify", "LOG", *COLUMNS, "--pure", "F", "F"), "two different groups"),
+        (("certify", "LOG", *COLUMNS, "--pair", "absent.json"), "cannot read the composition pair"),
+        (("certify", "LOG", *COLUMNS, "--pure", "F", "M", "--pair", "LOG"), "cannot read the composition pair"),
+        (("certify", "LOG", *COLUMNS, "--max-advantage", "little"), "no rational number"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_two(run, log, arguments, message):
+    status, out, err = run(*(log if a == "LOG" else a for a in arguments))
+    assert (status, out) == (2, "")
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def test_unwritable_certificates_are_errors(run, log, tmp_path):
+    status, _, err = run("certify", log, *COLUMNS, "--out", tmp_path / "no" / "c.json")
+    assert status == 2
+    assert "cannot write" in err
+
+
+def test_version_and_help(run):
+    assert run("--version")[1].startswith("fairbound 0.")
+    assert "certify" in run("--help")[1]

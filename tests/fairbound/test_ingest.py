@@ -1,0 +1,206 @@
+"""Files and frames: one log, many containers, the same counts; broken ones named."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import duckdb
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import fairbound
+from fairbound.bounds.errors import (
+    AlphabetError,
+    CompositionError,
+    EmptyInputError,
+    FairboundError,
+    FileFormatError,
+    MissingValueError,
+    MixedTypesError,
+    ScoresError,
+    UnknownColumnError,
+)
+from fairbound.ingest import count_file, count_frame, read_pair
+
+GENERATOR = np.random.default_rng(5)
+N = 3000
+LOG = {
+    "label": GENERATOR.integers(0, 3, N),
+    "prediction": GENERATOR.integers(0, 3, N),
+    "group": GENERATOR.choice(["f", "m", 'é "x", y'], N),
+}
+EXPECTED = fairbound.Counts.from_cells(
+    Counter(zip(LOG["group"].tolist(), LOG["label"].tolist(), LOG["prediction"].tolist(), strict=True))
+)
+FRAME = pd.DataFrame(LOG)
+
+
+def csv(**options):
+    return lambda path: FRAME.to_csv(path, index=False, **options)
+
+
+WRITERS = {
+    "a.csv": csv(),
+    "semicolon.csv": csv(sep=";"),
+    "tab.tsv": csv(sep="\t"),
+    "bom.csv": csv(encoding="utf-8-sig"),
+    "a.csv.gz": csv(),
+    "[odd] *name?.csv": csv(),
+    "floats.csv": lambda path: FRAME.astype({"label": float, "prediction": float}).to_csv(path, index=False),
+    "mixed_floats.csv": lambda path: FRAME.astype({"prediction": float}).to_csv(path, index=False),
+    "a.parquet": lambda path: FRAME.to_parquet(path),
+    "no_extension": lambda path: FRAME.to_parquet(path),
+    "floats.parquet": lambda path: FRAME.astype({"prediction": "float32"}).to_parquet(path),
+    "categories.parquet": lambda path: FRAME.astype({"group": "category"}).to_parquet(path),
+    "many_groups.parquet": lambda path: pq.write_table(pa.table(LOG), path, row_group_size=100),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_every_file_gives_the_same_counts(name, tmp_path):
+    WRITERS[name](tmp_path / name)
+    assert count_file(tmp_path / name) == EXPECTED
+
+
+FRAMES = {
+    "pandas": lambda: FRAME,
+    "pandas pyarrow": lambda: FRAME.convert_dtypes(dtype_backend="pyarrow"),
+    "polars": lambda: pl.DataFrame(LOG),
+    "polars lazy": lambda: pl.LazyFrame(LOG),
+    "pyarrow": lambda: pa.table(LOG),
+    "duckdb": lambda: duckdb.from_arrow(pa.table(LOG)),
+    "dictionary": lambda: pl.DataFrame(LOG).with_columns(pl.col("group").cast(pl.Categorical)),
+}
+
+
+@pytest.mark.parametrize("make", FRAMES.values(), ids=FRAMES)
+def test_every_frame_gives_the_same_counts_and_certificate(make):
+    assert count_frame(make()) == EXPECTED
+    direct = fairbound.certify(LOG["label"], LOG["prediction"], sensitive_features=LOG["group"])
+    assert fairbound.certify_frame(make()).certificate() == direct.certificate()
+
+
+def test_lines_are_never_dropped_or_merged(tmp_path):
+    path = tmp_path / "odd.csv"
+    path.write_bytes(b'x,label,prediction,group,x\r\n1,0,0,"a, ""b""",2\r\n,1,1,c # d,\r\n,0,1,c # d,\r\n')
+    found = count_file(path)
+    assert found.groups == ('a, "b"', "c # d")
+    assert found.rows == 3
+
+
+def test_text_that_is_not_utf8_is_named(tmp_path):
+    (tmp_path / "latin.csv").write_bytes("label,prediction,group\n0,0,Fran\u00e7ais\n".encode("latin-1"))
+    with pytest.raises(FileFormatError, match=r"Line: 2.*unicode"):
+        count_file(tmp_path / "latin.csv")
+
+
+def test_booleans_are_labels_zero_and_one(tmp_path):
+    frame = pd.DataFrame({"label": [True, False, True], "prediction": [1, 0, 0], "group": ["a", "b", "a"]})
+    expected = fairbound.Counts.from_arrays(frame["label"], frame["prediction"], sensitive_features=frame["group"])
+    assert expected.labels == (0, 1)
+    frame.to_csv(tmp_path / "b.csv", index=False)
+    frame.to_parquet(tmp_path / "b.parquet")
+    assert count_file(tmp_path / "b.csv") == count_file(tmp_path / "b.parquet") == count_frame(frame) == expected
+
+
+def test_names_with_leading_zeros_stay_names(tmp_path):
+    (tmp_path / "z.csv").write_text("label,prediction,group\n0,0,01\n1,1,1\n")
+    assert count_file(tmp_path / "z.csv").groups == ("01", "1")
+
+
+def test_text_and_numbers_in_one_alphabet_become_text(tmp_path):
+    (tmp_path / "t.csv").write_text("label,prediction,group\n0,0,a\n1,unsure,b\n")
+    assert count_file(tmp_path / "t.csv").outputs == ("0", "1", "unsure")
+
+
+def test_column_names_are_quoted(tmp_path):
+    odd = 'y"; DROP TABLE x; --'
+    FRAME.rename(columns={"label": odd}).to_parquet(tmp_path / "q.parquet")
+    assert count_file(tmp_path / "q.parquet", label=odd) == EXPECTED
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "message"),
+    [
+        ("", EmptyInputError, "0 bytes"),
+        ("label,prediction,group\n", EmptyInputError, "no rows"),
+        ("label,pred,group\n0,0,a\n", UnknownColumnError, r"'prediction' \(did you mean 'pred'\?\).*--prediction"),
+        ("label,prediction,group\n0,0,a\n1,,b\n", MissingValueError, "'prediction'"),
+        ("label,prediction,group\n0,0,a\n1,1,\n", MissingValueError, "'group'"),
+        ("label,prediction,group\n0,NaN,a\n1,1,b\n", MissingValueError, "'prediction'"),
+        ("label,prediction,group\n0,0.31,a\n1,0.8,b\n", ScoresError, "'prediction' holds 0.[38]"),
+        ("label,prediction,group\n0,1e-3,a\n1,1,b\n", ScoresError, "'prediction' holds 1e-3"),
+        ("label,prediction,group\nno,0,a\nyes,1,b\n", AlphabetError, "no value in common"),
+        ('label,prediction,group\n0,0,a\n0,0,"a\n', FileFormatError, "Line: 3.*unterminated quote"),
+        ("label,prediction,group\n0,0,a\n1,1\n", FileFormatError, "Line: 3.*Columns: 3 Found: 2"),
+        ("label,prediction,group\n0,0,a\n1,1,b,9\n", FileFormatError, "Line: 3.*Columns: 3 Found: 4"),
+        ("label,prediction,group,group\n0,0,a,b\n", FileFormatError, "2 columns called 'group'"),
+        ("label,prediction,group\n0,0,a\n\0\1\2\n", FileFormatError, "Line: 3"),
+        ("PAR1 this is not parquet", FileFormatError, "cannot be read as Parquet"),
+    ],
+)
+def test_broken_files_are_one_line_errors(text, error, message, tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text(text)
+    with pytest.raises(error, match=message) as caught:
+        count_file(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_value_beyond_the_sampled_rows_is_found(tmp_path):
+    frame = pd.DataFrame({"label": [0, 1] * 30_000, "prediction": [0, 1] * 30_000, "group": ["a", "b"] * 30_000})
+    frame.loc[59_999, "group"] = None
+    for name, write in (("l.csv", frame.to_csv), ("l.parquet", frame.to_parquet)):
+        write(tmp_path / name, index=False)
+        with pytest.raises(MissingValueError, match="'group'"):
+            count_file(tmp_path / name)
+
+
+def test_absent_files_and_directories(tmp_path):
+    with pytest.raises(FileFormatError, match="no file"):
+        count_file(tmp_path / "nope.csv")
+    with pytest.raises(FileFormatError, match="no file"):
+        count_file(tmp_path)
+
+
+def test_identifiers_and_repeated_columns_are_refused(tmp_path):
+    path = tmp_path / "ids.csv"
+    pd.DataFrame({"label": [0] * 9000, "prediction": [0] * 9000, "group": range(9000)}).to_csv(path, index=False)
+    with pytest.raises(AlphabetError, match="really a category"):
+        count_file(path)
+    with pytest.raises(UnknownColumnError, match="three different columns"):
+        count_file(path, label="group")
+
+
+def test_frames_that_are_none():
+    with pytest.raises(FileFormatError, match="no data frame"):
+        count_frame([1, 2, 3])
+    with pytest.raises(EmptyInputError):
+        count_frame(FRAME.head(0))
+    with pytest.raises(UnknownColumnError, match="did you mean 'group'"):
+        count_frame(FRAME, group="groups")
+    with pytest.raises(MixedTypesError):
+        count_frame(FRAME.astype({"label": str}).astype({"label": object}))
+
+
+def test_reading_a_pair_takes_decimals_exactly(tmp_path):
+    path = tmp_path / "pair.json"
+    cells = {"f": {"0": 0.1, "1": 0.2, "2": 0.3}, "m": {"0": 0.4}}
+    path.write_text(json.dumps({"world_0": cells, "world_1": {"m": {"0": 3, "1": 1, "2": 1}}}))
+    pair = read_pair(path, EXPECTED)
+    assert str(pair.world_0.mass[0][0]) == "1/10"
+    assert str(pair.world_1.mass[1][0]) == "3/5"
+    for broken in ("{", "[]", '{"world_0": {"f": {"0": 1}}, "world_1": {"q": {"0": 1}}}'):
+        path.write_text(broken)
+        with pytest.raises((FileFormatError, CompositionError)):
+            read_pair(path, EXPECTED)
+
+
+def test_every_error_is_one_of_ours():
+    with pytest.raises(FairboundError):
+        fairbound.certify([0, 1], [0, 1], sensitive_features=["a", "a"])
