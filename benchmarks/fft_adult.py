@@ -22,13 +22,8 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from benchmarks.machine import describe, write_markdown
-from fairbound.empirical import (
-    FairFineTuner,
-    TabularClassifier,
-    TabularEncoder,
-    equalized_odds_noise_floor,
-    load_dataset,
-)
+from fairbound.bounds import Counts, certify_counts, noise_floor
+from fairbound.empirical import FairFineTuner, TabularClassifier, TabularEncoder, load_dataset
 
 TRAIN, VALIDATION, HELD_OUT = 25_000, 5_000, 15_000
 ATTRIBUTE = "sex"
@@ -83,12 +78,13 @@ def one_seed(data: Any, seed: int) -> dict[str, dict[str, float]]:
     results = {}
     for name, (prediction, seconds) in predictions.items():
         prediction = np.asarray(prediction).astype(np.int64)
-        floor = equalized_odds_noise_floor(y[held_out], prediction, sensitive_features=sex[held_out])
+        counts = Counts.from_arrays(y[held_out], prediction, sensitive_features=sex[held_out])
+        floor = noise_floor(certify_counts(counts))
         results[name] = {
             "accuracy": float((prediction == y[held_out]).mean()),
             "odds": float(equalized_odds_difference(y[held_out], prediction, sensitive_features=sex[held_out])),
-            "floor": floor.mean,
-            "floor_95": floor.quantile_95,
+            "floor": floor.equalized_odds_mean,
+            "floor_95": floor.equalized_odds_quantile_95,
             "seconds": seconds,
         }
     return results
@@ -105,8 +101,8 @@ def report(results: list[dict[str, dict[str, float]]], seeds: list[int]) -> list
     lines = [
         f"Adult, attribute {ATTRIBUTE}; seeds {', '.join(map(str, seeds))}; {TRAIN + VALIDATION:,} rows to learn from, "
         f"{HELD_OUT:,} held out. Mean +- standard deviation over the seeds. Delta_EO is fairlearn's "
-        "`equalized_odds_difference` on the held-out rows; the noise floor is the mean (95 % quantile) that a perfectly "
-        "fair model with these rates measures on these rows. CPU seconds: `time.process_time`, one thread.",
+        "`equalized_odds_difference` on the held-out rows; the noise floor is the mean (95 % quantile) that a "
+        "perfectly fair model with these rates measures on these rows. CPU seconds: `time.process_time`, one thread.",
         "",
         describe("torch", "scikit-learn", "fairlearn"),
         "",

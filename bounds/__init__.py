@@ -21,8 +21,10 @@ _HOMES = {
     "Witness": "exact",
     "accuracy_gap": "games",
     "certify_counts": "certify",
+    "NoiseFloor": "noise",
     "constant_classifier_counterexample": "exact",
     "get_game": "games",
+    "noise_floor": "noise",
     "paper_bound": "exact",
     "transport_bound": "exact",
     "witness": "exact",
@@ -52,6 +54,8 @@ if TYPE_CHECKING:
     from fairbound.bounds.games import Game as Game
     from fairbound.bounds.games import accuracy_gap as accuracy_gap
     from fairbound.bounds.games import get_game as get_game
+    from fairbound.bounds.noise import NoiseFloor as NoiseFloor
+    from fairbound.bounds.noise import noise_floor as noise_floor
     from fairbound.bounds.transport import TransportPlan as TransportPlan
     from fairbound.bounds.worst_case import worst_case_by_lp as worst_case_by_lp
 

@@ -89,7 +89,8 @@ def certify_command(
 ) -> None:
     """Bound what a model's predictions leak about its population, from a prediction log."""
     from fairbound.bounds.certify import certify_counts
-    from fairbound.bounds.rational import to_fraction
+    from fairbound.bounds.noise import noise_floor
+    from fairbound.bounds.rational import float_above, to_fraction
     from fairbound.ingest import count_file, read_pair
 
     limit = None if max_advantage is None else to_fraction(max_advantage)
@@ -108,15 +109,22 @@ def certify_command(
     if certificate is not None and out is not None:
         certificate.write(out)
     holds = limit is None or result.upper <= limit
+    floor = noise_floor(result)
     if as_json:
         data = result.to_dict()
+        data["noise_floor"] = {
+            "equalized_odds_mean": floor.equalized_odds_mean,
+            "equalized_odds_quantile_95": floor.equalized_odds_quantile_95,
+            "advantage_upper": float_above(floor.advantage_upper),
+        }
         data["max_advantage"] = None if limit is None else {"limit": float(limit), "holds": holds}
         data["certificate"] = None if certificate is None else {"path": str(out), "digest": certificate.digest}
         _print_json(data)
     else:
         from fairbound.console import print_certification
 
-        print_certification(result, limit=limit, certificate=None if certificate is None else (out, certificate))
+        written = None if out is None or certificate is None else (out, certificate)
+        print_certification(result, floor=floor, limit=limit, certificate=written)
     if not holds:
         raise typer.Exit(FAILS)
 
@@ -153,6 +161,78 @@ def check_command(
         typer.echo(f"{certificate}: REFUSED.\nFirst line that does not hold: {refused}", err=True)
     if refused is not None:
         raise typer.Exit(FAILS)
+
+
+@app.command("demo")
+def demo_command(
+    out: Annotated[Path, typer.Option(help="Folder for report, figure, certificates and logs.")] = Path(
+        "fairbound-demo"
+    ),
+) -> None:
+    """Run the main job on real data: COMPAS, before and after fair fine-tuning."""
+    from rich.console import Console
+
+    from fairbound.demo import run_demo
+
+    _need_training()
+    run_demo(out, console=Console(highlight=False, soft_wrap=True))
+
+
+@app.command("fft")
+def fft_command(
+    dataset: Annotated[str, typer.Argument(help="compas, adult or german.", show_default=False)],
+    attribute: Annotated[str, typer.Option(help="Sensitive attribute.")],
+    start: Annotated[str, typer.Option(help="G0: the group that the base model is trained on.")],
+    other: Annotated[str | None, typer.Option(help="G1; needed if the attribute has more than two groups.")] = None,
+    rehearsal: Annotated[float, typer.Option(help="Rows of G0 mixed in, as a fraction of the rows of G1.")] = 0.5,
+    seeds: Annotated[int, typer.Option(help="Number of runs: seeds 0, 1, ...", min=1)] = 1,
+    include_attribute: Annotated[bool, typer.Option(help="Whether the models see the attribute.")] = True,
+    out: Annotated[Path, typer.Option(help="Folder for runs.jsonl and the prediction logs.")] = Path("results/fft"),
+    as_json: Json = False,
+) -> None:
+    """Train on one group, fine-tune fairly on the other, and measure; resumes where it stopped."""
+    _need_training()
+    from fairbound.fft import run_fft
+
+    records = run_fft(
+        dataset,
+        attribute=attribute,
+        start=start,
+        other=other,
+        rehearsal=rehearsal,
+        seeds=seeds,
+        include_attribute=include_attribute,
+        out=out,
+        quiet=as_json,
+    )
+    if as_json:
+        _print_json(records)
+
+
+@app.command("figures")
+def figures_command(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Figures to make; default: all.", show_default=False)
+    ] = None,
+    results: Annotated[Path, typer.Option(help="Folder that `fairbound fft` or `fairbound demo` wrote.")] = Path(
+        "fairbound-demo"
+    ),
+    out: Annotated[Path, typer.Option(help="Folder for the pictures and their data.")] = Path("results/figures"),
+) -> None:
+    """Regenerate figures, each as PNG and PDF with its data as CSV."""
+    from fairbound.figures import make_figures
+
+    for path in make_figures(names, results=results, out=out):
+        typer.echo(str(path))
+
+
+def _need_training() -> None:
+    """Say what to install where the optional training libraries are absent."""
+    from importlib.util import find_spec
+
+    missing = [name for name, module in (("torch", "torch"), ("scikit-learn", "sklearn")) if find_spec(module) is None]
+    if missing:
+        raise FairboundError(f"training needs {' and '.join(missing)}; install it with: pip install 'fairbound[train]'")
 
 
 def _version(show: bool) -> None:

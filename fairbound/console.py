@@ -12,8 +12,17 @@ from rich.text import Text
 
 from fairbound.bounds.certificate import Certificate
 from fairbound.bounds.certify import Certification
-from fairbound.bounds.exact import label_shift_reason
-from fairbound.describe import above, assumptions, label_shift_floor, not_covered, percent, verdict
+from fairbound.bounds.noise import NoiseFloor
+from fairbound.describe import (
+    above,
+    assumptions,
+    label_shift_floor,
+    noise_floor_sentence,
+    not_covered,
+    percent,
+    published_form,
+    verdict,
+)
 
 
 def _bullets(console: Console, title: str, lines: list[str]) -> None:
@@ -53,8 +62,9 @@ def numbers_table(result: Certification) -> Table:
 def print_certification(
     result: Certification,
     *,
+    floor: NoiseFloor | None = None,
     limit: Fraction | None = None,
-    certificate: tuple[Path | None, Certificate] | None = None,
+    certificate: tuple[Path, Certificate] | None = None,
     console: Console | None = None,
 ) -> None:
     """
@@ -63,6 +73,8 @@ def print_certification(
     Parameters
     ----------
     result : Certification
+    floor : NoiseFloor, optional
+        What a perfectly fair model would measure at this size.
     limit : Fraction, optional
         The largest acceptable advantage.
     certificate : (Path, Certificate), optional
@@ -83,12 +95,7 @@ def print_certification(
         f"Of the distance {float(pair.distance):.4f} between the worlds ({result.worst.name}), label shift makes up "
         f"{float(pair.label_shift):.4f}."
     )
-    reason = label_shift_reason(pair)
-    product = float(result.disparities.equalized_odds * pair.distance)
-    facts.append(
-        f"The published form Delta_EO * W = {product:.4f} "
-        + ("holds here." if reason is None else f"is no bound here: {reason}")
-    )
+    facts.append(published_form(result))
     measured: dict[str, Any] = result.measured
     if measured["advantage"] is not None:
         balanced = measured["accuracy_label_balanced"]
@@ -97,6 +104,8 @@ def print_certification(
             + ("" if balanced is None else f" ({float(balanced):.4f} label-balanced)")
             + f" and a best test's advantage of {float(measured['advantage']):.4f} in this game."
         )
+    if floor is not None:
+        facts.append(noise_floor_sentence(floor))
     _bullets(console, "What went in", facts)
     _bullets(console, "Assumptions", assumptions(result))
     _bullets(console, "Not covered", not_covered(result))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 
 from fairbound.bounds.certify import Certification
+from fairbound.bounds.exact import label_shift_reason
+from fairbound.bounds.noise import NoiseFloor
 
 
 def percent(value: Fraction | float) -> str:
@@ -23,22 +25,22 @@ def percent_above(value: Fraction) -> str:
 
 
 def worlds(result: Certification) -> str:
-    """The populations that the adversary tells apart."""
+    """The populations that the adversary tells apart, as the object of "tells"."""
     if result.pairs[0].groups is None:
-        return "the two given populations"
-    named = [f"one of {pair.groups[0]} only and one of {pair.groups[1]} only" for pair in result.pairs if pair.groups]
-    if len(named) == 1:
-        return named[0]
-    return f"populations of one group each (any two of {', '.join(map(str, result.counts.groups))})"
+        return "the first given population from the second"
+    if len(result.pairs) == 1:
+        first, second = result.pairs[0].groups
+        return f"a population of {first} only from one of {second} only"
+    return f"any two populations of one group each ({', '.join(map(str, result.counts.groups))}) apart"
 
 
 def verdict(result: Certification) -> str:
     """The bound in one sentence."""
-    balance = " whose label marginals are made equal" if result.label_balanced else ""
+    balance = " (label marginals made equal)" if result.label_balanced else ""
     return (
         f"With confidence {percent(result.confidence)}, an adversary who sees {result.game.sees} of one random person "
-        f"tells {worlds(result)}{balance} apart with an advantage of at most {above(result.upper)}: it "
-        f"guesses right at most {percent_above((1 + result.upper) / 2)} of the time, where 50 % is blind guessing."
+        f"tells {worlds(result)}{balance}, with an advantage of at most {above(result.upper)}: it guesses right at "
+        f"most {percent_above((1 + result.upper) / 2)} of the time, where 50 % is blind guessing."
     )
 
 
@@ -59,6 +61,26 @@ def assumptions(result: Certification) -> list[str]:
 def not_covered(result: Certification) -> list[str]:
     """Adversaries that the bound says nothing about."""
     return [f"{line[0].upper()}{line[1:]}." for line in result.game.not_covered]
+
+
+def published_form(result: Certification) -> str:
+    """The published bound at the measured rates, and whether it is one."""
+    pair = result.worst.pair
+    value = float(result.disparities.equalized_odds * pair.distance)
+    reason = label_shift_reason(pair)
+    return (
+        f"The published form Delta_EO * W, taken as its abstract states it (the full theorem may assume more), is "
+        f"{value:.4f}; " + ("it is a bound here." if reason is None else f"it is no bound here: {reason}")
+    )
+
+
+def noise_floor_sentence(floor: NoiseFloor) -> str:
+    """What a perfectly fair model would measure at this size."""
+    return (
+        f"A perfectly fair model would show an equalized odds difference of {floor.equalized_odds_mean:.4f} on average "
+        f"on a log of this size ({floor.equalized_odds_quantile_95:.4f} or more in 5 % of logs), and no model's bound "
+        f"could be below about {above(floor.advantage_upper)}."
+    )
 
 
 def label_shift_floor(result: Certification, limit: Fraction) -> str | None:

@@ -151,7 +151,7 @@ def test_what_a_reader_sees(run, log):
     words = " ".join(out.split())
     for phrase in (
         "With confidence 95 %, an adversary who sees the prediction and the true label",
-        "one of M only and one of F only",
+        "tells a population of M only from one of F only",
         "equalized odds difference",
         "Assumptions",
         "Not covered",

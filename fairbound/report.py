@@ -1,0 +1,142 @@
+"""A self-contained HTML page that an auditor can file: no scripts, no network, escaped input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from fairbound import __version__
+from fairbound.bounds.certificate import Certificate
+from fairbound.bounds.certify import Certification
+from fairbound.bounds.noise import NoiseFloor
+from fairbound.describe import above, assumptions, noise_floor_sentence, not_covered, percent, published_form, verdict
+
+
+@dataclass(frozen=True)
+class Section:
+    """
+    One certified log in a report.
+
+    Attributes
+    ----------
+    title : str
+    result : Certification
+    floor : NoiseFloor
+    certificate : Certificate
+    certificate_path : str
+        As the reader should type it.
+    """
+
+    title: str
+    result: Certification
+    floor: NoiseFloor
+    certificate: Certificate
+    certificate_path: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """
+    A table of a report.
+
+    Attributes
+    ----------
+    header : sequence of str
+    rows : sequence of sequence of str
+    caption : str
+    """
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    caption: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """
+    A figure of a report.
+
+    Attributes
+    ----------
+    svg : str
+        Made by this package, never taken from input.
+    caption : str
+    """
+
+    svg: str
+    caption: str
+
+
+def write_report(
+    path: Path,
+    *,
+    title: str,
+    summary: Sequence[str],
+    sections: Sequence[Section],
+    tables: Sequence[Table] = (),
+    pictures: Sequence[Picture] = (),
+) -> Path:
+    """
+    Write the page.
+
+    Parameters
+    ----------
+    path : Path
+    title : str
+    summary : sequence of str
+        Paragraphs at the top.
+    sections : sequence of Section
+    tables : sequence of Table
+    pictures : sequence of Picture
+
+    Returns
+    -------
+    Path
+    """
+    environment = Environment(
+        loader=PackageLoader("fairbound"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template("report.html").render(
+        title=title,
+        summary=summary,
+        version=__version__,
+        tables=tables,
+        pictures=[{"svg": Markup(picture.svg), "caption": picture.caption} for picture in pictures],
+        sections=[_section(section) for section in sections],
+    )
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def _section(section: Section) -> dict[str, Any]:
+    result = section.result
+    labels = zip(result.counts.labels, result.disparities.per_label, result.upper_disparities.per_label, strict=True)
+    rows = [(f"disparity of label {label}", f"{float(point):.4f}", above(upper)) for label, point, upper in labels]
+    eo, eo_upper = result.disparities.equalized_odds, result.upper_disparities.equalized_odds
+    rows.append(("equalized odds difference", f"{float(eo):.4f}", above(eo_upper)))
+    rows += [(f"advantage, {pair.name}", f"{float(pair.point):.4f}", above(pair.upper)) for pair in result.pairs]
+    return {
+        "title": section.title,
+        "verdict": verdict(result),
+        "confidence": percent(result.confidence),
+        "rows": rows,
+        "facts": [
+            f"{result.counts.rows} rows; value by {result.theorem}, limits by Clopper-Pearson over "
+            f"{result.limits.number} rates (T9).",
+            published_form(result),
+            noise_floor_sentence(section.floor),
+        ],
+        "assumptions": assumptions(result),
+        "not_covered": not_covered(result),
+        "digest": section.certificate.digest,
+        "path": section.certificate_path,
+    }
