@@ -29,8 +29,8 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.counting
 	$(BIN)/python -m benchmarks.fft_adult
 
-figures: $(STAMP)
-	$(BIN)/fairbound demo
+figures: demo
+	$(BIN)/fairbound figures --results fairbound-demo --out results/figures
 
 clean:
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis
