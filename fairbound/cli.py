@@ -85,12 +85,17 @@ def certify_command(
         str | None, typer.Option(help="Exit 1 if the upper bound is above this (a gate for CI).", metavar="X")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write the certificate here.", metavar="CERT.json")] = None,
+    coq: Annotated[
+        Path | None,
+        typer.Option(help="Write a Coq file in which the bound is a theorem; compile it with coqc.", metavar="OUT.v"),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Bound what a model's predictions leak about its population, from a prediction log."""
     from fairbound.bounds.certify import certify_counts
     from fairbound.bounds.noise import noise_floor
     from fairbound.bounds.rational import float_above, to_fraction
+    from fairbound.files import write_text
     from fairbound.ingest import count_file, read_pair
 
     limit = None if max_advantage is None else to_fraction(max_advantage)
@@ -108,6 +113,10 @@ def certify_command(
     certificate = None if out is None else result.certificate()
     if certificate is not None and out is not None:
         certificate.write(out)
+    if coq is not None:
+        from fairbound.proofs.export import coq_file
+
+        write_text(coq, coq_file(result))
     holds = limit is None or result.upper <= limit
     floor = noise_floor(result)
     if as_json:
@@ -118,6 +127,7 @@ def certify_command(
             "advantage_upper": float_above(floor.advantage_upper),
         }
         data["max_advantage"] = None if limit is None else {"limit": float(limit), "holds": holds}
+        data["coq"] = None if coq is None else str(coq)
         data["certificate"] = None if certificate is None else {"path": str(out), "digest": certificate.digest}
         _print_json(data)
     else:
@@ -125,6 +135,8 @@ def certify_command(
 
         written = None if out is None or certificate is None else (out, certificate)
         print_certification(result, floor=floor, limit=limit, certificate=written)
+        if coq is not None:
+            typer.echo(f"Coq: {coq}; compile it with: coqc {coq}")
     if not holds:
         raise typer.Exit(FAILS)
 
@@ -185,7 +197,8 @@ def fft_command(
     start: Annotated[str, typer.Option(help="G0: the group that the base model is trained on.")],
     other: Annotated[str | None, typer.Option(help="G1; needed if the attribute has more than two groups.")] = None,
     rehearsal: Annotated[float, typer.Option(help="Rows of G0 mixed in, as a fraction of the rows of G1.")] = 0.5,
-    seeds: Annotated[int, typer.Option(help="Number of runs: seeds 0, 1, ...", min=1)] = 1,
+    seeds: Annotated[int, typer.Option(help="Number of runs.", min=1)] = 1,
+    first_seed: Annotated[int, typer.Option(help="Seed of the first run; the others follow.", min=0)] = 0,
     include_attribute: Annotated[bool, typer.Option(help="Whether the models see the attribute.")] = True,
     out: Annotated[Path, typer.Option(help="Folder for runs.jsonl and the prediction logs.")] = Path("results/fft"),
     as_json: Json = False,
@@ -200,7 +213,7 @@ def fft_command(
         start=start,
         other=other,
         rehearsal=rehearsal,
-        seeds=seeds,
+        seeds=range(first_seed, first_seed + seeds),
         include_attribute=include_attribute,
         out=out,
         quiet=as_json,
@@ -224,6 +237,50 @@ def figures_command(
 
     for path in make_figures(names, results=results, out=out):
         typer.echo(str(path))
+
+
+@app.command("prove")
+def prove_command(
+    claims: Annotated[list[str] | None, typer.Argument(help="T1, C1, ...; default: all.", show_default=False)] = None,
+    as_json: Json = False,
+) -> None:
+    """Run the machine-checked proofs, and show how far each claim is established."""
+    from fairbound.prove import run_prove
+
+    records, holds = run_prove(claims, quiet=as_json)
+    if as_json:
+        _print_json(records)
+    if not holds:
+        raise typer.Exit(FAILS)
+
+
+@app.command("metrics")
+def metrics_command(
+    out: Annotated[Path, typer.Option(help="Folder for the table and its certificates.")] = Path("results/metrics"),
+    as_json: Json = False,
+) -> None:
+    """Table of fairness metrics: which bound the leak, by how much, each entry with a certificate (T4)."""
+    from fairbound.metrics_table import entries, markdown, write
+
+    table = entries()
+    paths = write(table, out)
+    if as_json:
+        _print_json(
+            [
+                {
+                    "known": entry.metric,
+                    "game": entry.game,
+                    "label_balanced": entry.label_balanced,
+                    "worst_case": float(entry.worst.value),
+                    "exact": str(entry.worst.value),
+                    "certificate": str(out / entry.file_name),
+                }
+                for entry in table
+            ]
+        )
+    else:
+        typer.echo(markdown(table), nl=False)
+        typer.echo(f"\n{len(paths) - 1} certificates in {out}; check one with: fairbound check {paths[1]}")
 
 
 def _need_training() -> None:

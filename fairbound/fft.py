@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -24,20 +25,20 @@ def run_fft(
     start: str,
     other: str | None,
     rehearsal: float,
-    seeds: int,
+    seeds: Sequence[int],
     include_attribute: bool,
     out: Path,
     quiet: bool = False,
 ) -> list[dict[str, Any]]:
     """
-    Run the biased distribution protocol for seeds 0, 1, ... and print the means.
+    Run the biased distribution protocol for several seeds and print the means.
 
     Parameters
     ----------
     dataset, attribute, start, other, rehearsal, include_attribute
         As in `fairbound.empirical.run_protocol`.
-    seeds : int
-        Number of runs.
+    seeds : sequence of int
+        One run each.
     out : Path
         As in `fairbound.empirical.run_many`.
     quiet : bool
@@ -57,16 +58,23 @@ def run_fft(
         rehearsal=rehearsal,
         include_attribute=include_attribute,
     )
+    told_already: set[str] = set()
+
+    def note(message: Warning | str, *_: object, **__: object) -> None:
+        if str(message) not in told_already:
+            told_already.add(str(message))
+            sys.stderr.write(f"fairbound: note: {message}\n")
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
     progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
     with progress, warnings.catch_warnings():
         warnings.simplefilter("always")
-        warnings.showwarning = _note
-        task = progress.add_task("starting", total=seeds * len(STAGES))
+        warnings.showwarning = note
+        task = progress.add_task("starting", total=len(seeds) * len(STAGES))
 
         def told(seed: int, stage: str) -> None:
-            done = seed * len(STAGES) + STAGES.index(stage)
+            done = seeds.index(seed) * len(STAGES) + STAGES.index(stage)
             progress.update(task, description=f"seed {seed}, {stage}", completed=done)
 
         records = run_many(
@@ -76,7 +84,7 @@ def run_fft(
             other=other,
             rehearsal=rehearsal,
             include_attribute=include_attribute,
-            seeds=range(seeds),
+            seeds=seeds,
             out=out,
             progress=told,
         )
@@ -85,17 +93,14 @@ def run_fft(
     return records
 
 
-def _note(message: Warning | str, *_: object, **__: object) -> None:
-    sys.stderr.write(f"fairbound: note: {message}\n")
-
-
 def _print(records: list[dict[str, Any]], out: Path) -> None:
     console = Console(highlight=False, soft_wrap=True)
     first = records[0]
     console.print(
         Text(
             f"{first['dataset']}, {first['attribute']}: {first['start']} -> {first['other']}, rehearsal "
-            f"{first['rehearsal']:g}, mean of {len(records)} seed{'s' if len(records) > 1 else ''}"
+            f"{first['rehearsal']:g}, seed"
+            + (f"s {first['seed']}-{records[-1]['seed']}, mean" if len(records) > 1 else f" {first['seed']}")
         )
     )
     table = Table(box=None, pad_edge=False, header_style="bold")

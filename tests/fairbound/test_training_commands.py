@@ -81,7 +81,7 @@ def test_fft_writes_runs_and_logs_that_certify_reads(tmp_path, monkeypatch, caps
     arguments = ("fft", "german", "--attribute", "sex", "--start", "male", "--rehearsal", "0.5", "--out", tmp_path)
     assert invoke(monkeypatch, *arguments, "--seeds", "1") == 0
     first = (tmp_path / "runs.jsonl").read_text()
-    assert "mean of 1 seed" in capsys.readouterr().out
+    assert "rehearsal 0.5, seed 0" in capsys.readouterr().out
     assert invoke(monkeypatch, *arguments, "--seeds", "2", "--json") == 0
     records = json.loads(capsys.readouterr().out)
     lines = (tmp_path / "runs.jsonl").read_text()
