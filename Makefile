@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check bench figures clean
+.PHONY: demo test check prove bench figures clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -24,6 +24,9 @@ check: $(STAMP)
 	rm -rf build
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target build/typed .
 	MYPYPATH=build/typed $(BIN)/mypy --strict --cache-dir build/mypy -p fairbound.bounds -p fairbound.proofs
+
+prove: $(STAMP)
+	$(BIN)/fairbound prove
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.counting

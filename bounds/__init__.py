@@ -21,6 +21,7 @@ _HOMES = {
     "Witness": "exact",
     "accuracy_gap": "games",
     "certify_counts": "certify",
+    "Knowledge": "knowledge",
     "NoiseFloor": "noise",
     "constant_classifier_counterexample": "exact",
     "get_game": "games",
@@ -30,6 +31,7 @@ _HOMES = {
     "witness": "exact",
     "worst_case_advantage": "exact",
     "worst_case_by_lp": "worst_case",
+    "worst_case_given": "knowledge",
 }
 
 if TYPE_CHECKING:
@@ -54,6 +56,8 @@ if TYPE_CHECKING:
     from fairbound.bounds.games import Game as Game
     from fairbound.bounds.games import accuracy_gap as accuracy_gap
     from fairbound.bounds.games import get_game as get_game
+    from fairbound.bounds.knowledge import Knowledge as Knowledge
+    from fairbound.bounds.knowledge import worst_case_given as worst_case_given
     from fairbound.bounds.noise import NoiseFloor as NoiseFloor
     from fairbound.bounds.noise import noise_floor as noise_floor
     from fairbound.bounds.transport import TransportPlan as TransportPlan

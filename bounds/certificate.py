@@ -30,16 +30,23 @@ class Certificate:
     verified: str
 
     @classmethod
-    def seal(cls, body: Mapping[str, Any]) -> Certificate:
+    def seal(cls, body: Mapping[str, Any], *, schema: str = SCHEMA) -> Certificate:
         """
         Add schema and digest to a body and check the result.
+
+        Parameters
+        ----------
+        body : mapping
+            JSON-ready content.
+        schema : str
+            One that `fairbound.bounds.check` knows.
 
         Raises
         ------
         CertificateError
             If the checker refuses it.
         """
-        data = {"schema": SCHEMA, **body}
+        data = {"schema": schema, **body}
         data["digest"] = digest(data)
         return cls._checked(json.dumps(data))
 

@@ -24,6 +24,7 @@ from fairbound.bounds.counts import Counts
 from fairbound.bounds.errors import AlphabetError, CompositionError
 from fairbound.bounds.exact import label_shift_reason, transport_bound, worst_case_advantage
 from fairbound.bounds.games import Game, accuracy_gap, get_game
+from fairbound.bounds.proved_by import proved_by
 from fairbound.bounds.rational import float_above
 from fairbound.bounds.transport import TransportPlan, cheapest_plan
 
@@ -279,6 +280,7 @@ class Certification:
         )
 
 
+@proved_by("T1", "T1b", "T9")
 def certify_counts(
     counts: Counts,
     *,

@@ -21,6 +21,7 @@ from fractions import Fraction
 from typing import Any, NoReturn
 
 SCHEMA = "fairbound.certificate/1"
+KNOWLEDGE_SCHEMA = "fairbound.knowledge/1"
 MAX_BYTES = 32 * 2**20
 MAX_DIGITS = 4000
 MAX_TERMS = 2**17
@@ -85,8 +86,8 @@ def load(text: str | bytes) -> dict[str, Any]:
         raise
     except (ValueError, RecursionError) as error:
         fail("file", f"is not JSON ({error})")
-    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-        fail("schema", f"is not {SCHEMA!r}")
+    if not isinstance(data, dict) or data.get("schema") not in (SCHEMA, KNOWLEDGE_SCHEMA):
+        fail("schema", f"is not {SCHEMA!r} or {KNOWLEDGE_SCHEMA!r}")
     return data
 
 
@@ -214,7 +215,7 @@ def check(data: dict[str, Any]) -> str:
         Naming the first line that does not hold.
     """
     try:
-        return _check(data)
+        return _check_knowledge(data) if data["schema"] == KNOWLEDGE_SCHEMA else _check(data)
     except CheckError:
         raise
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, ZeroDivisionError) as error:
@@ -428,6 +429,95 @@ def _check(data: dict[str, Any]) -> str:
         f"{'label-balanced ' if balanced else ''}{claim['game']} game, {claim['theorem']}, {data['rows']} rows: with "
         f"confidence {float(confidence):g} the advantage of every test is at most {_decimal_above(max(uppers))} "
         f"for {subject} (at the measured rates: {float(max(points)):.6g})."
+    )
+
+
+def _check_knowledge(data: dict[str, Any]) -> str:
+    """A worst case given linear facts (T4): multipliers bound every set of views, the witness attains the value."""
+    _entries(
+        data,
+        {
+            "schema", "game", "groups", "labels", "outputs", "world_0", "world_1", "facts", "multipliers", "witness",
+            "value", "digest",
+        },
+        "certificate",
+    )  # fmt: skip
+    if data["digest"] != digest(data):
+        fail("digest", "does not match the certificate's content")
+    if data["game"] not in _GAMES:
+        fail("game", "is unknown")
+    groups, labels, outputs = data["groups"], data["labels"], data["outputs"]
+    for name, alphabet in (("groups", groups), ("labels", labels), ("outputs", outputs)):
+        kinds = {type(symbol) for symbol in alphabet}
+        if len(kinds) != 1 or not kinds <= {int, str} or len(set(alphabet)) != len(alphabet):
+            fail(name, "must be distinct integers or distinct texts")
+    cells = [(a, y, z) for a in range(len(groups)) for y in range(len(labels)) for z in range(len(outputs))]
+    index = {cell: position for position, cell in enumerate(cells)}
+    world_0, world_1 = (_world(data[name], len(groups), len(labels), name) for name in ("world_0", "world_1"))
+
+    # Constraints: each (group, label) cell adds up to one; then the facts.
+    rows: list[tuple[dict[int, Fraction], bool, Fraction]] = [
+        ({index[a, y, z]: Fraction(1) for z in range(len(outputs))}, True, Fraction(1))
+        for a in range(len(groups))
+        for y in range(len(labels))
+    ]
+    for number, fact in enumerate(data["facts"]):
+        where = f"facts[{number}]"
+        _entries(fact, {"name", "sense", "limit", "coefficients"}, where)
+        if fact["sense"] not in ("<=", "=") or type(fact["name"]) is not str:
+            fail(where, "must have a name and the sense <= or =")
+        coefficients: dict[int, Fraction] = {}
+        for *cell, text in fact["coefficients"]:
+            if any(type(i) is not int for i in cell):
+                fail(where, "names a cell by something else than positions")
+            position = index[cell[0], cell[1], cell[2]]
+            coefficients[position] = coefficients.get(position, Fraction(0)) + fraction(text, where)
+        rows.append((coefficients, fact["sense"] == "=", fraction(fact["limit"], where)))
+
+    def view(y: int, z: int) -> Any:
+        seen = {"labelled": (y, z), "correctness": labels[y] == outputs[z], "unlabelled": z}
+        return seen[data["game"]]
+
+    views = list(dict.fromkeys(view(y, z) for y in range(len(labels)) for z in range(len(outputs))))
+    if len(views) > 10 or 2 ** len(views) * (len(cells) + len(rows)) * len(rows) > MAX_STEPS:
+        fail("certificate", "has too many views or facts to be checked")
+    value = fraction(data["value"], "value")
+    objective = [world_0[a][y] - world_1[a][y] for a, y, _ in cells]
+    for chosen, texts in enumerate(_of_length(data["multipliers"], 2 ** len(views), "multipliers")):
+        where = f"multipliers[{chosen}]"
+        multipliers = [fraction(text, where) for text in _of_length(texts, len(rows), where)]
+        shown = {v for bit, v in enumerate(views) if chosen >> bit & 1}
+        left = [d if view(y, z) in shown else Fraction(0) for d, (_, y, z) in zip(objective, cells, strict=True)]
+        bound = Fraction(0)
+        for multiplier, (coefficients, equality, limit) in zip(multipliers, rows, strict=True):
+            if multiplier < 0 and not equality:
+                fail(where, "holds a negative multiplier of an inequality")
+            bound += multiplier * limit
+            for position, c in coefficients.items():
+                left[position] -= multiplier * c
+        if any(rest > 0 for rest in left) or bound > value:
+            fail(where, f"does not bound its set of views by {value}")
+
+    witness = [
+        fraction(text, "witness")
+        for plane in _of_length(data["witness"], len(groups), "witness")
+        for row in _of_length(plane, len(labels), "witness")
+        for text in _of_length(row, len(outputs), "witness")
+    ]
+    if any(rate < 0 for rate in witness):
+        fail("witness", "holds a negative rate")
+    for number, (coefficients, equality, limit) in enumerate(rows):
+        activity = total(c * witness[position] for position, c in coefficients.items())
+        if activity > limit or (equality and activity != limit):
+            fail("witness", f"does not satisfy constraint {number}")
+    seen: dict[Any, Fraction] = {}
+    for rate, d, (_, y, z) in zip(witness, objective, cells, strict=True):
+        seen[view(y, z)] = seen.get(view(y, z), Fraction(0)) + d * rate
+    if total(abs(v) for v in seen.values()) / 2 != value:
+        fail("value", "is not the witness's advantage")
+    return (
+        f"{data['game']} game: given {len(data['facts'])} linear facts, the largest advantage of a test is exactly "
+        f"{value} = {float(value):.6g}, and the witness attains it."
     )
 
 

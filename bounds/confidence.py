@@ -16,6 +16,7 @@ from fairbound.bounds.composition import CompositionPair
 from fairbound.bounds.counts import Counts
 from fairbound.bounds.errors import NumberError
 from fairbound.bounds.exact import worst_case_advantage
+from fairbound.bounds.proved_by import proved_by
 from fairbound.bounds.rational import to_fraction
 from fairbound.bounds.transport import TransportPlan
 
@@ -43,6 +44,7 @@ def parse_confidence(confidence: float | str | Fraction) -> Fraction:
     return level
 
 
+@proved_by("T9")
 def lower_limits(successes: Sequence[int], trials: Sequence[int], alpha: Fraction) -> tuple[Fraction, ...]:
     """
     One-sided Clopper-Pearson limits, rounded down.
@@ -149,6 +151,7 @@ class SimultaneousLimits:
         return Disparities(counts.labels, tuple(pairwise))
 
 
+@proved_by("T9")
 def largest_distance(lower_a: Sequence[Fraction], lower_b: Sequence[Fraction]) -> Fraction:
     """
     Largest total variation between two probability mass functions with given lower limits.
@@ -172,6 +175,7 @@ def largest_distance(lower_a: Sequence[Fraction], lower_b: Sequence[Fraction]) -
     return sum((e for e in excess if e > 0), Fraction(0))
 
 
+@proved_by("T1", "T9")
 def upper_advantage_pure(
     lower_0: Sequence[Fraction], lower_1: Sequence[Fraction], disparity: Sequence[Fraction]
 ) -> Fraction:
@@ -201,6 +205,7 @@ def upper_advantage_pure(
     return 1 - sum(base, Fraction(0)) - smallest
 
 
+@proved_by("T1", "T9")
 def upper_advantage_balanced(
     lower_0: Sequence[Fraction], lower_1: Sequence[Fraction], disparity: Sequence[Fraction]
 ) -> Fraction:
@@ -214,6 +219,7 @@ def upper_advantage_balanced(
     return known + (1 - sum(lower)) * max(disparity)
 
 
+@proved_by("T1", "T1b", "T9")
 def upper_advantage_given(pair: CompositionPair, disparities: Disparities, plan: TransportPlan | None) -> Fraction:
     """
     T1's value (T1b's, where a plan is given) at upper limits of the disparities, for an exactly known pair.

@@ -12,6 +12,7 @@ from fairbound.bounds.channel import Channel, Disparities
 from fairbound.bounds.composition import Composition, CompositionPair
 from fairbound.bounds.errors import AlphabetError, CompositionError, LabelShiftError, NumberError
 from fairbound.bounds.games import SHARED_CONDITIONALS, Game, get_game
+from fairbound.bounds.proved_by import proved_by
 from fairbound.bounds.transport import TransportPlan, cheapest_plan
 
 Trust = Literal["proved", "certified", "tested"]
@@ -88,6 +89,7 @@ def check_disparity(disparity: Sequence[Fraction], labels: Sequence[Symbol]) -> 
     return tuple(Fraction(delta) for delta in disparity)
 
 
+@proved_by("T1")
 def worst_case_advantage(pair: CompositionPair, disparity: Sequence[Fraction]) -> Bound:
     """
     Exact worst case `TV_Y + sum_y m_y * delta_y` over all channels with given disparities (T1).
@@ -126,6 +128,7 @@ def label_shift_reason(pair: CompositionPair) -> str | None:
     )
 
 
+@proved_by("T1a", "C1")
 def paper_bound(pair: CompositionPair, disparity: Sequence[Fraction]) -> Bound:
     """
     The published form `Delta_EO * W` (T1a; arXiv:2606.01719, Theorem 1 as its abstract states it).
@@ -157,6 +160,7 @@ def paper_bound(pair: CompositionPair, disparity: Sequence[Fraction]) -> Bound:
     return Bound(max(deltas) * pair.distance, "T1a", hypotheses)
 
 
+@proved_by("T1b")
 def transport_bound(pair: CompositionPair, disparities: Disparities) -> tuple[Bound, TransportPlan]:
     """
     The optimal-transport form: T1 with each pair of groups at its own distance (T1b).
@@ -178,6 +182,7 @@ def transport_bound(pair: CompositionPair, disparities: Disparities) -> tuple[Bo
     return bound, plan
 
 
+@proved_by("T2")
 def witness(pair: CompositionPair, disparity: Sequence[Fraction], game: str | Game = "labelled") -> Witness:
     """
     A hard classifier with the given disparities whose advantage is T1's value (T2).
@@ -220,6 +225,7 @@ def witness(pair: CompositionPair, disparity: Sequence[Fraction], game: str | Ga
     return Witness(pair, Channel(pair.groups, labels, labels, tuple(rates)), game, bound.value)
 
 
+@proved_by("C1")
 def constant_classifier_counterexample(base_rate_0: Fraction, base_rate_1: Fraction) -> Witness:
     """
     C1: a classifier with `Delta_EO = 0` whose accuracy gap is the difference of the base rates.

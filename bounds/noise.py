@@ -10,6 +10,7 @@ import numpy as np
 from fairbound.bounds.certify import Certification, certify_counts
 from fairbound.bounds.composition import CompositionPair
 from fairbound.bounds.counts import Counts
+from fairbound.bounds.proved_by import proved_by
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class NoiseFloor:
     seed: int
 
 
+@proved_by("T9")
 def noise_floor(result: Certification, *, runs: int = 1000, seed: int = 0) -> NoiseFloor:
     """
     Simulate a perfectly fair model at the cell sizes, label marginals and pooled rates of a certified log.

@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from fairbound.bounds.channel import Disparities
 from fairbound.bounds.composition import CompositionPair
+from fairbound.bounds.proved_by import proved_by
 
 Flow = tuple[int, int, Fraction]
 """Positions of a group with d > 0 and one with d < 0, and the mass matched between them."""
@@ -50,6 +51,7 @@ class TransportPlan:
         return total
 
 
+@proved_by("T1b")
 def cheapest_plan(pair: CompositionPair, disparities: Disparities) -> TransportPlan:
     """
     The plan with the least cost under pairwise distances (T1b); under T1's prices all plans cost the same.

@@ -10,8 +10,10 @@ from fairbound.bounds.alphabet import Symbol
 from fairbound.bounds.composition import CompositionPair
 from fairbound.bounds.exact_lp import Row, maximise
 from fairbound.bounds.games import Game, get_game
+from fairbound.bounds.proved_by import proved_by
 
 
+@proved_by("T4")
 def worst_case_by_lp(
     pair: CompositionPair,
     disparity: Sequence[Fraction],

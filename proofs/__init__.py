@@ -1,0 +1,1 @@
+"""Every claim, machine-checked: one folder each, and the ledger that runs them."""

@@ -1,0 +1,239 @@
+"""Compile the Coq files in a fresh folder, and compare what the theorems rest on with what was accepted."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+INSTALL = "apt-get install coq (Debian, Ubuntu) or opam install coq"
+GOLDEN = Path(__file__).parent / "assumptions.golden"
+TIME_LIMIT_SECONDS = 600
+_KEPT = ("Theorem", "Definition", "Fixpoint", "Inductive", "Record", "Context", "Variable", "Hypothesis", "Notation")
+
+
+@dataclass(frozen=True)
+class Library:
+    """
+    The result of compiling all Coq files.
+
+    Attributes
+    ----------
+    version : str or None
+        Coq's version; None if there is no Coq.
+    seconds : dict
+        Compilation time of each file that compiled, by path relative to the room.
+    errors : dict
+        First error of each file that did not.
+    assumptions : dict
+        What each audited theorem rests on, as Coq prints it.
+    """
+
+    version: str | None
+    seconds: dict[str, float]
+    errors: dict[str, str]
+    assumptions: dict[str, str]
+
+    @property
+    def trusted_base(self) -> str:
+        """What the kernel leg rests on."""
+        return f"Coq {self.version or ''}'s kernel, at most the standard axioms of its Reals".replace("  ", " ")
+
+    def verdict(self, folder: Path) -> tuple[Literal["passed", "failed", "unavailable"], str, float]:
+        """
+        Outcome, detail and seconds of a claim's kernel leg.
+
+        Parameters
+        ----------
+        folder : Path
+            The claim's folder.
+        """
+        if self.version is None:
+            return "unavailable", f"needs Coq; install it with: {INSTALL}", 0.0
+        files = [f"{folder.name}/{path.name}" for path in sorted(folder.glob("*.v"))]
+        seconds = sum(self.seconds.get(name, 0.0) for name in files)
+        for name in files:
+            if name in self.errors:
+                return "failed", f"{name} does not compile: {self.errors[name]}", seconds
+        golden = golden_assumptions()
+        modules = tuple(f"{Path(name).stem}." for name in files)
+        theorems = [name for name in golden if name.startswith(modules)]
+        if not theorems:
+            return "failed", "no theorem of the folder is in the golden list of assumptions", seconds
+        for name in theorems:
+            if self.assumptions.get(name) != golden[name]:
+                found = self.assumptions.get(name, "nothing")
+                return "failed", f"{name} rests on {found}, accepted was {golden[name]}", seconds
+        short = ", ".join(name.split(".", 1)[1] for name in theorems)
+        return "passed", short, seconds
+
+
+def golden_assumptions() -> dict[str, str]:
+    """Accepted assumptions by theorem (``Module.theorem``)."""
+    lines = GOLDEN.read_text(encoding="utf-8").splitlines()
+    entries = (line.split(":", 1) for line in lines if line.strip())
+    return {name.strip(): assumptions.strip() for name, assumptions in entries}
+
+
+def build(root: Path, folders: Collection[str] | None = None) -> Library:
+    """
+    Compile Coq files under a folder, in a copy without any earlier output, and audit their theorems.
+
+    Files that do not need each other compile at the same time.
+
+    Parameters
+    ----------
+    root : Path
+        Compiled under the logical name ``Fairbound``.
+    folders : collection of str, optional
+        Compile what these folders need only. Default: everything.
+
+    Returns
+    -------
+    Library
+    """
+    compiler = shutil.which("coqc")
+    if compiler is None:
+        return Library(None, {}, {}, {})
+    version = subprocess.run([compiler, "--print-version"], capture_output=True, text=True, check=True).stdout.split()[
+        0
+    ]
+    sources = {str(path.relative_to(root)): path for path in sorted(root.glob("*/*.v"))}
+    needs = _needs(sources)
+    wanted = _closure(needs, [name for name in sources if folders is None or name.split("/")[0] in folders])
+    audits = _audits(wanted)
+    seconds: dict[str, float] = {}
+    errors: dict[str, str] = {}
+    assumptions: dict[str, str] = {}
+    with tempfile.TemporaryDirectory(prefix="fairbound-coq-") as scratch, ThreadPoolExecutor(os.cpu_count()) as pool:
+        work = Path(scratch)
+        for name in wanted:
+            (work / name).parent.mkdir(exist_ok=True)
+            shutil.copyfile(sources[name], work / name)
+        for name, (_, text) in audits.items():
+            (work / name).write_text(text, encoding="utf-8")
+
+        def compile_one(name: str) -> tuple[str, float, str | None, str]:
+            start = time.perf_counter()
+            try:
+                run = subprocess.run(
+                    [compiler, "-q", "-Q", ".", "Fairbound", name],
+                    cwd=work,
+                    capture_output=True,
+                    text=True,
+                    timeout=TIME_LIMIT_SECONDS,
+                    check=False,
+                )
+            except subprocess.TimeoutExpired:
+                return name, 0.0, f"took more than {TIME_LIMIT_SECONDS} seconds", ""
+            return name, time.perf_counter() - start, _first_error(run.stderr) if run.returncode else None, run.stdout
+
+        waiting = {**{name: needs[name] for name in wanted}, **{name: {source} for name, (source, _) in audits.items()}}
+        while waiting:
+            ready = [name for name, needed in waiting.items() if needed <= set(seconds)]
+            if not ready:
+                errors |= {name: "needs a file that does not compile" for name in waiting if name in sources}
+                break
+            for name, took, failure, output in pool.map(compile_one, ready):
+                waiting.pop(name)
+                if failure is not None:
+                    errors[name] = failure
+                elif name in sources:
+                    seconds[name] = took
+                else:
+                    theorems = re.findall(r"^Print Assumptions (.+)\.$", audits[name][1], re.MULTILINE)
+                    assumptions |= dict(zip(theorems, _assumptions(output), strict=False))
+                    seconds[audits[name][0]] += took
+            waiting = {name: needed for name, needed in waiting.items() if not needed & set(errors) or name in sources}
+    return Library(version, seconds, errors, assumptions)
+
+
+def _audits(files: Collection[str]) -> dict[str, tuple[str, str]]:
+    """Per file with theorems in the golden list: its name, the file it audits, and its text."""
+    audits = {}
+    for name in files:
+        folder, module = Path(name).parent.name, Path(name).stem
+        theorems = [theorem for theorem in golden_assumptions() if theorem.startswith(f"{module}.")]
+        if theorems:
+            printed = "".join(f"Print Assumptions {theorem}.\n" for theorem in theorems)
+            audits[f"audit_{module}.v"] = (name, f"From Fairbound.{folder} Require {module}.\n{printed}")
+    return audits
+
+
+def _assumptions(output: str) -> Iterator[str]:
+    """One line per printed theorem: the axioms, sorted, or that there are none."""
+    for block in re.split(r"^(?=Axioms:|Closed under the global context)", output, flags=re.MULTILINE):
+        if block.startswith("Closed"):
+            yield "Closed under the global context"
+        elif block.startswith("Axioms:"):
+            yield ", ".join(sorted(re.findall(r"^([\w.]+)\s*:", block.split("\n", 1)[1], re.MULTILINE)))
+
+
+def _needs(sources: dict[str, Path]) -> dict[str, set[str]]:
+    """Files that each file requires."""
+    stems = {Path(name).stem: name for name in sources}
+    needs = {}
+    for name, path in sources.items():
+        text = _without_comments(path.read_text(encoding="utf-8"))
+        lines = re.findall(r"From Fairbound\S* Require(?: Import| Export)? ([\w ]+)\.", text)
+        needs[name] = {stems[module] for line in lines for module in line.split() if module in stems}
+    return needs
+
+
+def _closure(needs: dict[str, set[str]], names: Sequence[str]) -> list[str]:
+    """Files and all that they need, in a fixed order."""
+    found, queue = set(), list(names)
+    while queue:
+        name = queue.pop()
+        if name not in found:
+            found.add(name)
+            queue += needs[name]
+    return sorted(found)
+
+
+def _first_error(stderr: str) -> str:
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    place = next((line for line in lines if line.startswith("File")), "")
+    start = next((i for i, line in enumerate(lines) if line.startswith("Error")), 0)
+    return " ".join([place, *lines[start : start + 3]])
+
+
+def _without_comments(text: str) -> str:
+    kept, depth, i = [], 0, 0
+    while i < len(text):
+        if text.startswith("(*", i):
+            depth, i = depth + 1, i + 2
+        elif text.startswith("*)", i) and depth:
+            depth, i = depth - 1, i + 2
+        else:
+            if not depth:
+                kept.append(text[i])
+            i += 1
+    return "".join(kept)
+
+
+def formal_statements(path: Path) -> list[str]:
+    """
+    What a Coq file claims: definitions and theorem statements, without comments, proofs and lemmas.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    list of str
+        Sentences with white space normalised, in order.
+    """
+    text = _without_comments(path.read_text(encoding="utf-8"))
+    text = re.sub(r"\bProof\b.*?\b(Qed|Defined)\.", "", text, flags=re.DOTALL)
+    sentences = (" ".join(sentence.split()) for sentence in re.split(r"\.(?=\s|\Z)", text))
+    return [sentence for sentence in sentences if sentence.split(" ", 1)[0] in _KEPT]

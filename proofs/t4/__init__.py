@@ -1,0 +1,1 @@
+"""T4: statement and the legs of its proof."""
