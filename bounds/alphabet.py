@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterable
 from decimal import Decimal
+from enum import Enum
 from typing import Any
 
 from fairbound.bounds.errors import AlphabetError, MissingValueError, MixedTypesError, ScoresError
@@ -13,15 +14,25 @@ from fairbound.bounds.errors import AlphabetError, MissingValueError, MixedTypes
 Symbol = int | str
 """A group, label or output: an integer or a text."""
 
-_INTEGER = re.compile(r"[+-]?(0|[1-9][0-9]*)(\.0*)?")
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
+_INTEGER = re.compile(r"[+-]?(0|[1-9][0-9]{0,40})(\.0{0,40})?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?([0-9]{1,400}\.?[0-9]{0,400}|\.[0-9]{1,400})([eE][+-]?[0-9]{1,3})?")
 
 
-def missing_value(role: str) -> MissingValueError:
-    """The error for a NULL, None or NaN in the column that plays `role`."""
+MISSING_TEXT = frozenset({"", "nan", "nat", "na", "n/a", "#n/a", "<na>", "null", "none"})
+"""Texts (in any case) that mean a missing value, unless they are declared as symbols."""
+
+MAX_INTEGER = 10**18
+"""Integers from here on are identifiers or overflows, not categories."""
+
+_TEXTUAL = ("datetime", "uuid", "pandas")
+"""Modules whose scalars are taken by their text: dates, intervals."""
+
+
+def missing_value(role: str, shown: str = "NULL, None or NaN") -> MissingValueError:
+    """The error for a missing value in the column that plays `role`."""
     return MissingValueError(
-        f"{role} holds missing values (NULL, None or NaN); drop those rows or give them a value of their own, "
-        "and say which you did: a certificate covers exactly the rows it counted."
+        f"{role} holds missing values ({shown}); drop those rows, or give them a name of their own (and declare it, if "
+        "it reads like a missing value): a certificate covers exactly the rows it counted."
     )
 
 
@@ -56,17 +67,21 @@ def canonical(value: Any, role: str) -> Symbol:
         raise missing_value(role)
     if hasattr(value, "item") and not hasattr(value, "__len__"):
         value = value.item()
-    if isinstance(value, bool | int):
-        return int(value)
     if isinstance(value, float | Decimal):
         if math.isnan(value):
             raise missing_value(role)
         if math.isinf(value) or value != int(value):
             raise not_integral(value, role)
+        value = int(value)
+    if isinstance(value, bool | int):
+        if abs(value) >= MAX_INTEGER:
+            raise AlphabetError(f"{role} holds {str(value)[:24]}, too large for a category; is this an identifier?")
         return int(value)
-    if isinstance(value, bytes | bytearray | list | tuple | dict | set) or hasattr(value, "__array__"):
-        raise AlphabetError(f"{role} holds {type(value).__name__} values; give one integer or text per row.")
-    return str(value)
+    if isinstance(value, str):
+        return str(value)
+    if type(value).__module__.split(".")[0] in _TEXTUAL or isinstance(value, Enum):
+        return str(value)
+    raise AlphabetError(f"{role} holds values of type {type(value).__name__}; give one integer or text per row.")
 
 
 def not_integral(value: Any, role: str) -> ScoresError:
@@ -77,7 +92,7 @@ def not_integral(value: Any, role: str) -> ScoresError:
     )
 
 
-def from_text(values: Iterable[str], role: str) -> dict[str, Symbol]:
+def from_text(values: Iterable[str], role: str, *, truth_values: bool = True) -> dict[str, Symbol]:
     """
     Read the distinct texts of an untyped column (CSV) as symbols: all integers, all booleans, or text.
 
@@ -87,6 +102,8 @@ def from_text(values: Iterable[str], role: str) -> dict[str, Symbol]:
         The column's distinct values.
     role : str
         What the column is, for error messages.
+    truth_values : bool
+        Whether a column of ``true`` and ``false`` is read as 1 and 0.
 
     Returns
     -------
@@ -95,25 +112,26 @@ def from_text(values: Iterable[str], role: str) -> dict[str, Symbol]:
 
     Raises
     ------
-    MissingValueError
-        If a value is empty or reads ``nan``.
     ScoresError
         If all values are numbers and some are not integral.
     """
     stripped = {value: value.strip() for value in values}
     texts = list(stripped.values())
-    if any(text == "" or text.lower() == "nan" for text in texts):
-        raise missing_value(role)
-    if texts and all(text.lower() in {"true", "false"} for text in texts):
+    if truth_values and texts and all(text.lower() in {"true", "false"} for text in texts):
         return {value: int(text.lower() == "true") for value, text in stripped.items()}
     if all(_INTEGER.fullmatch(text) for text in texts):
-        return {value: int(text.split(".")[0]) for value, text in stripped.items()}
+        return {value: canonical(int(text.split(".")[0]), role) for value, text in stripped.items()}
     # Codes with leading zeros ("01") are names, and one text makes the whole column text.
     if texts and all(_NUMBER.fullmatch(text) for text in texts):
         for text in texts:
             if not Decimal(text) == int(Decimal(text)):
                 raise not_integral(text, role)
     return dict(stripped)
+
+
+def printable(text: str) -> str:
+    """Text without control characters, which are shown as escapes: names of a log may reach a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def one_kind(symbols: Iterable[Symbol], role: str) -> None:

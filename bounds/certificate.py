@@ -11,6 +11,7 @@ from typing import Any
 
 from fairbound.bounds.check import MAX_BYTES, SCHEMA, CheckError, check, digest, load
 from fairbound.bounds.errors import CertificateError
+from fairbound.bounds.files import write_atomically
 
 
 @dataclass(frozen=True)
@@ -85,10 +86,8 @@ class Certificate:
             If the file cannot be written.
         """
         target = Path(path)
-        partial = target.with_name(target.name + ".partial")
         try:
-            partial.write_text(json.dumps(self.data, indent=1) + "\n", encoding="utf-8")
-            partial.replace(target)
+            write_atomically(target, (json.dumps(self.data, indent=1) + "\n").encode())
         except OSError as error:
             raise CertificateError(f"cannot write {path}: {error.strerror or error}.") from None
         return target

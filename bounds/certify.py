@@ -25,7 +25,7 @@ from fairbound.bounds.errors import AlphabetError, CompositionError
 from fairbound.bounds.exact import label_shift_reason, transport_bound, worst_case_advantage
 from fairbound.bounds.games import Game, accuracy_gap, get_game
 from fairbound.bounds.proved_by import proved_by
-from fairbound.bounds.rational import float_above
+from fairbound.bounds.rational import decimal_above, decimal_below, float_above
 from fairbound.bounds.transport import TransportPlan, cheapest_plan
 
 SCHEMA = "fairbound.result/1"
@@ -65,7 +65,7 @@ class PairResult:
         return "the given pair" if self.groups is None else f"{self.groups[0]} / {self.groups[1]}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Certification:
     """
     A bound on the distribution inference advantage, computed from a log's counts.
@@ -172,7 +172,6 @@ class Certification:
                     entry[name] = [[str(m) for m in row] for row in world.mass]
                 entry["upper_plan"] = flows(result.upper_plan or result.plan)
             pairs.append(entry)
-        used = sorted({groups.index(g) for result in self.pairs for g in result.groups or ()})
         rates = [[[str(v) for v in row] for row in plane] for plane in self.limits.rates]
         disparity = zip(self.counts.labels, self.disparities.per_label, self.upper_disparities.per_label, strict=True)
         return Certificate.seal(
@@ -191,7 +190,7 @@ class Certification:
                     "method": "clopper-pearson",
                     "number": self.limits.number,
                     "rates": rates,
-                    "label_marginals": [] if estimated is None else [[str(v) for v in estimated[a]] for a in used],
+                    "label_marginals": [[str(v) for v in row] for row in estimated or ()],
                 },
                 "disparity": [{"label": y, "point": str(p), "upper": str(u)} for y, p, u in disparity],
                 "equalized_odds": {
@@ -264,6 +263,7 @@ class Certification:
             "assumptions": list(self.game.assumptions),
             "not_covered": list(self.game.not_covered),
             "exact": {
+                "confidence": str(self.confidence),
                 "advantage": {"point": str(self.point), "upper": str(self.upper)},
                 "equalized_odds": str(self.disparities.equalized_odds),
                 "disparity": {str(y): str(p) for y, p in zip(labels, point, strict=True)},
@@ -272,10 +272,13 @@ class Certification:
             },
         }
 
+    def __repr__(self) -> str:
+        return f"<{self}>"
+
     def __str__(self) -> str:
         return (
             f"{'label-balanced ' if self.label_balanced else ''}{self.game.name} game, {self.worst.name}: advantage at "
-            f"most {float_above(self.upper):.4f} with confidence {float(self.confidence):g} "
+            f"most {decimal_above(self.upper)} with confidence {decimal_below(self.confidence)} "
             f"({float(self.point):.4f} at the measured rates; {self.theorem}, {self.counts.rows} rows)"
         )
 
@@ -333,16 +336,19 @@ def certify_counts(
         raise AlphabetError(f"on_missing is {on_missing!r}; choose 'error' or 'vacuous'.")
     if pure is not None and pair is not None:
         raise CompositionError("give either two pure groups or a composition pair, not both.")
+    if pair is not None and not isinstance(pair, CompositionPair):
+        raise CompositionError(f"pair is a {type(pair).__name__}; give a CompositionPair (CompositionPair.from_dict).")
     counts.require_groups()
     if len(counts.labels) < 2:
         raise AlphabetError(
             f"only the label {counts.labels[0]!r} occurs; equalized odds compares groups within each of at least two "
             "labels. Declare the labels if the other one is merely absent."
         )
+    if len(counts.outputs) < 2:
+        raise AlphabetError(f"only the output {counts.outputs[0]!r} is declared; a model shows at least two.")
     disparities = Disparities.from_counts(counts, on_missing=on_missing)
     names = _worlds(counts, pure, pair)
-    estimated = None if pair is not None else sorted({i for world in names for i in world})
-    limits = SimultaneousLimits.from_counts(counts, level, estimated_groups=estimated)
+    limits = SimultaneousLimits.from_counts(counts, level, estimated=pair is None)
     upper = limits.disparities(counts)
     results = []
     todo: list[tuple[int, int] | None] = [*names] if names else [None]
@@ -351,7 +357,10 @@ def certify_counts(
             assert pair is not None
             raw, groups = pair, None
             if (raw.groups, raw.labels) != (counts.groups, counts.labels):
-                raise CompositionError("the composition pair and the log have different groups or labels.")
+                raise CompositionError(
+                    "the composition pair and the log have different groups or labels, or in another order; lay the "
+                    "pair out on the log's: CompositionPair.from_dict(data, counts.groups, counts.labels)."
+                )
         else:
             groups = (counts.groups[world[0]], counts.groups[world[1]])
             raw = CompositionPair.pure(counts, *groups)
@@ -375,7 +384,7 @@ def certify_counts(
             )
         results.append(PairResult(groups, raw, used, plan, upper_plan, bound.value, upper_value))
     return Certification(
-        counts, chosen, label_balanced, theorem, on_missing, limits, disparities, upper, tuple(results)
+        counts, chosen, bool(label_balanced), theorem, on_missing, limits, disparities, upper, tuple(results)
     )
 
 
@@ -385,8 +394,8 @@ def _worlds(counts: Counts, pure: Sequence[Any] | None, pair: CompositionPair | 
         return []
     if pure is None:
         return list(combinations(range(len(counts.groups)), 2))
-    if len(pure) != 2:
-        raise CompositionError(f"a pure pair names two groups, not {len(pure)}.")
+    if isinstance(pure, str) or not isinstance(pure, Sequence) or len(pure) != 2:
+        raise CompositionError(f"a pure pair names two groups, as in pure=('a', 'b'), not {pure!r}.")
     first, second = (counts.group_index(group) for group in pure)
     if first == second:
         raise CompositionError(f"a pure pair needs two different groups, not {pure[0]!r} twice.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any, Literal
 
 from fairbound.bounds.alphabet import Symbol
@@ -114,12 +115,12 @@ class Disparities:
             pairwise.append(distance_matrix(len(rows), distance))
         return cls(counts.labels, tuple(pairwise))
 
-    @property
+    @cached_property
     def per_label(self) -> tuple[Fraction, ...]:
         """`delta_y`, the largest distance between two groups, shape (K,)."""
         return tuple(max((d for row in matrix for d in row), default=Fraction(0)) for matrix in self.pairwise)
 
-    @property
+    @cached_property
     def equalized_odds(self) -> Fraction:
         """`Delta_EO = max_y delta_y` (fairlearn's `equalized_odds_difference` on binary problems)."""
         return max(self.per_label)

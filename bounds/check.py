@@ -25,9 +25,13 @@ KNOWLEDGE_SCHEMA = "fairbound.knowledge/1"
 MAX_BYTES = 32 * 2**20
 MAX_DIGITS = 4000
 MAX_TERMS = 2**17
+MAX_ALL_TERMS = 10**8
 MAX_STEPS = 10**8
+MAX_BITS = 10**5
+GRID = 10**12
 _GAMES = ("labelled", "correctness", "unlabelled")
-_FRACTION = re.compile(rf"-?[0-9]{{1,{MAX_DIGITS}}}(/[1-9][0-9]{{0,{MAX_DIGITS - 1}}})?")
+_SHORT = 400
+_FRACTION = re.compile(rf"-?[0-9]{{1,{MAX_DIGITS}}}(/[1-9][0-9]{{0,{MAX_DIGITS - 1}}})?", re.ASCII)
 _PI = "3.14159265358979323846264338327950288419716939937510582097494459230781640628620899"
 
 
@@ -98,11 +102,20 @@ def digest(data: dict[str, Any]) -> str:
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
-def fraction(value: Any, where: str) -> Fraction:
-    """Read an exact text such as ``"3/7"``."""
-    if not isinstance(value, str) or not _FRACTION.fullmatch(value):
-        fail(where, f"{str(value)[:40]!r} is not an exact number")
+def fraction(value: Any, where: str, digits: int = 2 * MAX_DIGITS) -> Fraction:
+    """Read an exact text such as ``"3/7"``, of limited length."""
+    if type(value) is not str or len(value) > digits or not _FRACTION.fullmatch(value):
+        fail(where, f"{str(value)[:40]!r} is not an exact number (of at most {digits} characters)")
     return Fraction(value)
+
+
+def symbols(value: Any, where: str) -> list[Any]:
+    """Read an alphabet: a list of distinct integers, or of distinct texts."""
+    if type(value) is not list or not value:
+        fail(where, "must be a list of names")
+    if {type(symbol) for symbol in value} not in ({int}, {str}) or len(set(value)) != len(value):
+        fail(where, "must be distinct integers or distinct texts")
+    return value
 
 
 def log_factorial(n: int, *, up: bool, context: Context) -> Decimal:
@@ -116,7 +129,7 @@ def log_factorial(n: int, *, up: bool, context: Context) -> Decimal:
         return value
 
 
-def tail_upper_bound(k: int, n: int, p: Fraction) -> Decimal:
+def tail_upper_bound(k: int, n: int, p: Fraction, spent: list[int] | None = None) -> Decimal:
     """
     Rigorous upper bound on `P(X >= k)` for `X ~ Binomial(n, p)` with `p < k / n`.
 
@@ -129,6 +142,8 @@ def tail_upper_bound(k: int, n: int, p: Fraction) -> Decimal:
         0 < k <= n.
     p : Fraction
         In (0, k / n).
+    spent : list of int, optional
+        Its first entry is raised by the number of terms added.
     """
     if not 0 < p < Fraction(k, n):
         return Decimal(1)
@@ -155,6 +170,8 @@ def tail_upper_bound(k: int, n: int, p: Fraction) -> Decimal:
         tail = up.add(tail, term)
         if term < tail * Decimal("1e-12"):
             break
+    if spent is not None:
+        spent[0] += j + 1 - k
     if j + 1 < n:
         ratio = up.divide(up.multiply(Decimal(n - j - 1), odds), Decimal(j + 2))
         tail = up.add(tail, up.divide(up.multiply(term, ratio), down.subtract(Decimal(1), ratio)))
@@ -215,10 +232,12 @@ def check(data: dict[str, Any]) -> str:
         Naming the first line that does not hold.
     """
     try:
+        if data["digest"] != digest(data):
+            fail("digest", "does not match the certificate's content")
         return _check_knowledge(data) if data["schema"] == KNOWLEDGE_SCHEMA else _check(data)
     except CheckError:
         raise
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, ZeroDivisionError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, MemoryError) as error:
         raise CheckError(f"certificate: is incomplete or malformed ({type(error).__name__}: {error})") from None
 
 
@@ -231,8 +250,6 @@ def _check(data: dict[str, Any]) -> str:
         fail("certificate", f"has the entries {sorted(data)}, not {sorted(keys)}")
     if data["schema"] != SCHEMA:
         fail("schema", f"is not {SCHEMA!r}")
-    if data["digest"] != digest(data):
-        fail("digest", "does not match the certificate's content")
 
     claim = data["claim"]
     if set(claim) != {"game", "label_balanced", "theorem", "confidence", "compositions"}:
@@ -247,22 +264,24 @@ def _check(data: dict[str, Any]) -> str:
     pairwise, balanced = claim["theorem"] == "T1b", claim["label_balanced"]
 
     # Counts.
-    groups, labels, outputs = (data["counts"][name] for name in ("groups", "labels", "outputs"))
+    _entries(data["counts"], {"groups", "labels", "outputs", "table"}, "counts")
+    groups, labels, outputs = (
+        symbols(data["counts"][name], f"counts.{name}") for name in ("groups", "labels", "outputs")
+    )
+    if type(labels[0]) is not type(outputs[0]):
+        fail("counts", "has labels and outputs of different kinds")
     table = data["counts"]["table"]
-    for name, alphabet in (("groups", groups), ("labels", labels), ("outputs", outputs)):
-        kinds = {type(symbol) for symbol in alphabet}
-        if len(kinds) != 1 or not kinds <= {int, str} or len(set(alphabet)) != len(alphabet):
-            fail(f"counts.{name}", "must be distinct integers or distinct texts")
-    if len(groups) < 2 or len(labels) < 2:
-        fail("counts", "needs at least two groups and two labels")
+    if len(groups) < 2 or len(labels) < 2 or len(outputs) < 2:
+        fail("counts", "needs at least two groups, two labels and two outputs")
     n_groups, n_labels, n_outputs = len(groups), len(labels), len(outputs)
-    if len(table) != n_groups or any(
-        len(plane) != n_labels or any(len(row) != n_outputs for row in plane) for plane in table
-    ):
-        fail("counts.table", "has a shape that does not fit groups x labels x outputs")
+    for plane in _of_length(table, n_groups, "counts.table"):
+        for row in _of_length(plane, n_labels, "counts.table"):
+            _of_length(row, n_outputs, "counts.table")
     if any(type(k) is not int or k < 0 for plane in table for row in plane for k in row):
         fail("counts.table", "holds something else than non-negative integers")
-    steps = n_labels * n_groups**2 * n_outputs**2 + len(data["pairs"]) * n_labels**3
+    if type(data["pairs"]) is not list or not data["pairs"]:
+        fail("pairs", "must be a list with at least one entry")
+    steps = n_labels * n_groups**2 * n_outputs**2 + len(data["pairs"]) * n_labels * (n_labels**2 + n_groups**2)
     if steps > MAX_STEPS:
         fail("counts", f"has too many groups, labels or outputs to be checked ({steps} steps)")
     cells = [[sum(row) for row in plane] for plane in table]
@@ -280,19 +299,29 @@ def _check(data: dict[str, Any]) -> str:
         fail("limits", "has other entries than method (clopper-pearson), number, rates, label_marginals")
     estimated = claim["compositions"] == "estimated"
     worlds: list[tuple[int, int]] = []
-    if estimated:
-        worlds = [(groups.index(pair["groups"][0]), groups.index(pair["groups"][1])) for pair in data["pairs"]]
-    estimated_groups = sorted({a for world in worlds for a in world})
-    number = n_groups * n_labels * n_outputs + len(estimated_groups) * n_labels
+    for position, pair in enumerate(data["pairs"]) if estimated else ():
+        first, second = (
+            _position(groups, name, f"pairs[{position}].groups") for name in _of_length(pair["groups"], 2, "pairs")
+        )
+        if first == second or (first, second) in worlds or (second, first) in worlds:
+            fail(f"pairs[{position}].groups", "must name two different groups, and no pair twice")
+        worlds.append((first, second))
+    number = n_groups * n_labels * n_outputs + (n_groups * n_labels if estimated else 0)
     if type(limits["number"]) is not int or limits["number"] != number:
         fail("limits.number", f"is not {number}, the number of limits among which the error is split")
     alpha = (1 - confidence) / number
     alpha_below = Context(prec=28, rounding=ROUND_FLOOR).divide(Decimal(alpha.numerator), Decimal(alpha.denominator))
 
+    spent = [0]
+
     def limit(value: Any, k: int, n: int, where: str) -> Fraction:
-        low = fraction(value, where)
-        if low < 0 or (low > 0 and (k == 0 or tail_upper_bound(k, n, low) > alpha_below)):
-            fail(where, f"{float(low):.6g} is no lower limit for {k} of {n} at level {float(alpha):.3g}")
+        low = fraction(value, where, 30)
+        if not 0 <= low <= 1 or GRID % low.denominator:
+            fail(where, f"{value} is no multiple of 1/{GRID} in [0, 1]")
+        if low > 0 and (k == 0 or tail_upper_bound(k, n, low, spent) > alpha_below):
+            fail(where, f"{value} is no lower limit for {k} of {n} at level {alpha_below:.3g}")
+        if spent[0] > MAX_ALL_TERMS:
+            fail(where, "takes too long to check: too many limits of too large samples")
         return low
 
     rates = [
@@ -306,12 +335,8 @@ def _check(data: dict[str, Any]) -> str:
         for a, plane in enumerate(_of_length(limits["rates"], n_groups, "limits.rates"))
     ]
     marginals: dict[int, list[Fraction]] = {}
-    stored = limits["label_marginals"]
-    if not estimated and stored != []:
-        fail("limits.label_marginals", "must be empty where the compositions are given")
-    for a, row in zip(
-        estimated_groups, _of_length(stored, len(estimated_groups), "limits.label_marginals"), strict=True
-    ):
+    stored = _of_length(limits["label_marginals"], n_groups if estimated else 0, "limits.label_marginals")
+    for a, row in enumerate(stored):
         marginals[a] = [
             limit(value, cells[a][y], per_group[a], f"limits.label_marginals[{a}][{y}]")
             for y, value in enumerate(_of_length(row, n_labels, "limits.label_marginals"))
@@ -323,15 +348,15 @@ def _check(data: dict[str, Any]) -> str:
     for y in range(n_labels):
         for a in range(n_groups):
             for b in range(a):
+                measured = largest = Fraction(1)
                 if cells[a][y] and cells[b][y]:
+                    largest = largest_variation(rates[a][y], rates[b][y])
                     measured = variation(
                         [Fraction(k, cells[a][y]) for k in table[a][y]],
                         [Fraction(k, cells[b][y]) for k in table[b][y]],
                     )
-                else:
-                    measured = Fraction(1)
                 point[y][a][b] = point[y][b][a] = measured
-                upper[y][a][b] = upper[y][b][a] = largest_variation(rates[a][y], rates[b][y])
+                upper[y][a][b] = upper[y][b][a] = largest
     delta = [max(max(row) for row in matrix) for matrix in point]
     delta_upper = [max(max(row) for row in matrix) for matrix in upper]
     for y, entry in enumerate(_of_length(data["disparity"], n_labels, "disparity")):
@@ -339,16 +364,14 @@ def _check(data: dict[str, Any]) -> str:
     _same(data["equalized_odds"], {}, {"point": max(delta), "upper": max(delta_upper)}, "equalized_odds")
 
     # Each pair of worlds: composition, transport plan, value, and value under the limits.
-    if not data["pairs"]:
-        fail("pairs", "is empty")
     points, uppers = [], []
     for number_of_pair, pair in enumerate(data["pairs"]):
         where = f"pairs[{number_of_pair}]"
         if estimated:
             _entries(pair, {"groups", "label_shift", "moved", "distance", "plan", "point", "upper"}, where)
             a, b = worlds[number_of_pair]
-            if a == b or len(pair["groups"]) != 2:
-                fail(f"{where}.groups", "must name two different groups")
+            if not per_group[a] or not per_group[b]:
+                fail(f"{where}.groups", "names a group without rows")
             world_0, world_1 = (
                 [
                     [Fraction(cells[g][y], per_group[g]) if g == own else Fraction(0) for y in range(n_labels)]
@@ -421,14 +444,18 @@ def _check(data: dict[str, Any]) -> str:
         uppers.append(value_upper)
     _same(data["advantage"], {}, {"point": max(points), "upper": max(uppers)}, "advantage")
 
-    subject = "the given pair of populations"
+    subject = (
+        f"the given pair of populations (total variation {_decimal(total(moved) + shift)}, of which label shift "
+        f"{_decimal(shift)})"
+    )
     if estimated:
         named = [f"{pair['groups'][0]!r} / {pair['groups'][1]!r}" for pair in data["pairs"]]
         subject = "the pure populations " + ", ".join(named[:6]) + (f" and {len(named) - 6} more" if named[6:] else "")
     return (
-        f"{'label-balanced ' if balanced else ''}{claim['game']} game, {claim['theorem']}, {data['rows']} rows: with "
-        f"confidence {float(confidence):g} the advantage of every test is at most {_decimal_above(max(uppers))} "
-        f"for {subject} (at the measured rates: {float(max(points)):.6g})."
+        f"{'label-balanced ' if balanced else ''}{claim['game']} game, {claim['theorem']}, {data['rows']} rows, labels "
+        f"{_listed(labels)}, outputs {_listed(outputs)}: with confidence {_decimal(confidence)} the advantage of every "
+        f"test is at most {_decimal_above(max(uppers))} for {subject} (at the measured rates: {float(max(points)):.6g})"
+        + ("; cells without rows count as disparity 1." if data["on_missing"] == "vacuous" else ".")
     )
 
 
@@ -442,15 +469,18 @@ def _check_knowledge(data: dict[str, Any]) -> str:
         },
         "certificate",
     )  # fmt: skip
-    if data["digest"] != digest(data):
-        fail("digest", "does not match the certificate's content")
     if data["game"] not in _GAMES:
         fail("game", "is unknown")
-    groups, labels, outputs = data["groups"], data["labels"], data["outputs"]
-    for name, alphabet in (("groups", groups), ("labels", labels), ("outputs", outputs)):
-        kinds = {type(symbol) for symbol in alphabet}
-        if len(kinds) != 1 or not kinds <= {int, str} or len(set(alphabet)) != len(alphabet):
-            fail(name, "must be distinct integers or distinct texts")
+    groups, labels, outputs = (symbols(data[name], name) for name in ("groups", "labels", "outputs"))
+    if type(labels[0]) is not type(outputs[0]):
+        fail("outputs", "are of another kind than the labels")
+    n_views = {"labelled": len(labels) * len(outputs), "correctness": 2, "unlabelled": len(outputs)}[data["game"]]
+    n_cells = len(groups) * len(labels) * len(outputs)
+    if type(data["facts"]) is not list or n_views > 10:
+        fail("certificate", "has too many views, or facts that are no list")
+    n_rows = len(groups) * len(labels) + len(data["facts"])
+    if 2**n_views * (n_cells + n_rows) * n_rows > MAX_STEPS:
+        fail("certificate", "has too many cells or facts to be checked")
     cells = [(a, y, z) for a in range(len(groups)) for y in range(len(labels)) for z in range(len(outputs))]
     index = {cell: position for position, cell in enumerate(cells)}
     world_0, world_1 = (_world(data[name], len(groups), len(labels), name) for name in ("world_0", "world_1"))
@@ -467,22 +497,24 @@ def _check_knowledge(data: dict[str, Any]) -> str:
         if fact["sense"] not in ("<=", "=") or type(fact["name"]) is not str:
             fail(where, "must have a name and the sense <= or =")
         coefficients: dict[int, Fraction] = {}
-        for *cell, text in fact["coefficients"]:
+        if type(fact["coefficients"]) is not list or len(fact["coefficients"]) > n_cells:
+            fail(where, "must have at most one coefficient for each cell")
+        for entry in fact["coefficients"]:
+            *cell, text = _of_length(entry, 4, where)
             if any(type(i) is not int for i in cell):
                 fail(where, "names a cell by something else than positions")
             position = index[cell[0], cell[1], cell[2]]
-            coefficients[position] = coefficients.get(position, Fraction(0)) + fraction(text, where)
-        rows.append((coefficients, fact["sense"] == "=", fraction(fact["limit"], where)))
+            coefficients[position] = coefficients.get(position, Fraction(0)) + fraction(text, where, _SHORT)
+        rows.append((coefficients, fact["sense"] == "=", fraction(fact["limit"], where, _SHORT)))
 
     def view(y: int, z: int) -> Any:
         seen = {"labelled": (y, z), "correctness": labels[y] == outputs[z], "unlabelled": z}
         return seen[data["game"]]
 
     views = list(dict.fromkeys(view(y, z) for y in range(len(labels)) for z in range(len(outputs))))
-    if len(views) > 10 or 2 ** len(views) * (len(cells) + len(rows)) * len(rows) > MAX_STEPS:
-        fail("certificate", "has too many views or facts to be checked")
     value = fraction(data["value"], "value")
     objective = [world_0[a][y] - world_1[a][y] for a, y, _ in cells]
+    flat = [p - q for row_0, row_1 in zip(world_0, world_1, strict=True) for p, q in zip(row_0, row_1, strict=True)]
     for chosen, texts in enumerate(_of_length(data["multipliers"], 2 ** len(views), "multipliers")):
         where = f"multipliers[{chosen}]"
         multipliers = [fraction(text, where) for text in _of_length(texts, len(rows), where)]
@@ -516,24 +548,45 @@ def _check_knowledge(data: dict[str, Any]) -> str:
     if total(abs(v) for v in seen.values()) / 2 != value:
         fail("value", "is not the witness's advantage")
     return (
-        f"{data['game']} game: given {len(data['facts'])} linear facts, the largest advantage of a test is exactly "
-        f"{value} = {float(value):.6g}, and the witness attains it."
+        f"{data['game']} game, labels {_listed(labels)}, outputs {_listed(outputs)}: given the {len(data['facts'])} "
+        f"linear facts as listed, and worlds at total variation {_decimal(total(map(abs, flat)) / 2)}, the largest "
+        f"advantage of a test is exactly {value} = {float(value):.6g}, and the witness attains it."
     )
 
 
 def _decimal_above(value: Fraction) -> str:
-    scaled = -(-value.numerator * 10**6 // value.denominator)
-    return f"{scaled / 10**6:.6f}"
+    """Six digits after the point, rounded up."""
+    digits = f"{-(-value.numerator * 10**6 // value.denominator):07d}"
+    return f"{digits[:-6]}.{digits[-6:]}"
+
+
+def _decimal(value: Fraction) -> str:
+    """Ten significant digits, rounded down."""
+    context = Context(prec=10, rounding=ROUND_FLOOR)
+    return f"{context.divide(Decimal(value.numerator), Decimal(value.denominator)).normalize(context):f}"
+
+
+def _listed(names: list[Any]) -> str:
+    shown = ", ".join(repr(name) for name in names[:6])
+    return "{" + shown + (f", ... {len(names)} in all" if len(names) > 6 else "") + "}"
+
+
+def _position(alphabet: list[Any], name: Any, where: str) -> int:
+    """Position of a name, of the same type too (True is not 1)."""
+    for position, known in enumerate(alphabet):
+        if type(known) is type(name) and known == name:
+            return position
+    fail(where, f"names {str(name)[:40]!r}, which is not in the alphabet")
 
 
 def _of_length(items: Any, n: int, where: str) -> list[Any]:
-    if not isinstance(items, list) or len(items) != n:
+    if type(items) is not list or len(items) != n:
         fail(where, f"must have {n} entries")
     return items
 
 
 def _entries(entry: Any, keys: set[str], where: str) -> None:
-    if not isinstance(entry, dict) or set(entry) != keys:
+    if type(entry) is not dict or set(entry) != keys:
         fail(where, f"must have the entries {sorted(keys)}")
 
 
@@ -549,7 +602,7 @@ def _same(entry: Any, texts: dict[str, Any], numbers: dict[str, Fraction], where
 
 def _world(rows: Any, n_groups: int, n_labels: int, where: str) -> list[list[Fraction]]:
     world = [
-        [fraction(value, where) for value in _of_length(row, n_labels, where)]
+        [fraction(value, where, _SHORT) for value in _of_length(row, n_labels, where)]
         for row in _of_length(rows, n_groups, where)
     ]
     if any(mass < 0 for row in world for mass in row) or total(total(row) for row in world) != 1:
@@ -590,14 +643,19 @@ def _plan_cost(
     for y, flows in enumerate(_of_length(plan, len(difference), where)):
         column, left = difference[y], list(difference[y])
         largest = max(max(row) for row in prices[y])
+        if type(flows) is not list or len(flows) > len(groups) ** 2:
+            fail(f"{where}[{y}]", "must be a list of at most one flow for each pair of groups")
         for flow in flows:
-            source, sink, text = flow
-            a, b, mass = groups.index(source), groups.index(sink), fraction(text, f"{where}[{y}]")
+            source, sink, text = _of_length(flow, 3, f"{where}[{y}]")
+            a, b = (_position(groups, name, f"{where}[{y}]") for name in (source, sink))
+            mass = fraction(text, f"{where}[{y}]")
             if mass <= 0 or column[a] <= 0 or column[b] >= 0:
                 fail(f"{where}[{y}]", f"flow {source!r} -> {sink!r} does not go from a surplus to a deficit")
             left[a] -= mass
             left[b] += mass
             cost += mass * (prices[y][a][b] if pairwise else largest)
+            if max(x.denominator for x in (cost, left[a], left[b])).bit_length() > MAX_BITS:
+                fail(f"{where}[{y}]", "adds numbers with too many digits")
         surplus = total(d for d, was in zip(left, column, strict=True) if was > 0)
         deficit = total(d for d, was in zip(left, column, strict=True) if was < 0)
         overdrawn = any(d < 0 < was or d > 0 > was for d, was in zip(left, column, strict=True))

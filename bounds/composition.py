@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
-from fairbound.bounds.alphabet import Symbol
+from fairbound.bounds.alphabet import Symbol, from_text
 from fairbound.bounds.counts import Counts
 from fairbound.bounds.errors import CompositionError, MissingCellError
 from fairbound.bounds.rational import to_fraction
@@ -204,7 +205,8 @@ class CompositionPair:
             Masses are integers, exact texts (``"1/3"``, ``"0.25"``) or decimals; a cell left out has mass 0. A world
             whose masses are all integers is read as counts and divided by its total.
         groups, labels : sequence of Symbol, optional
-            Alphabets to lay the masses out on (those of a log). Default: what the two worlds name, sorted.
+            Alphabets to lay the masses out on (those of a log: `counts.groups`, `counts.labels`). Default: what the
+            two worlds name, sorted; names that all read as integers become integers.
 
         Raises
         ------
@@ -222,8 +224,8 @@ class CompositionPair:
             worlds.append(world)
         named_groups = {str(a) for world in worlds for a in world}
         named_labels = {str(y) for world in worlds for row in world.values() for y in row}
-        all_groups = tuple(sorted(named_groups)) if groups is None else tuple(groups)
-        all_labels = tuple(sorted(named_labels)) if labels is None else tuple(labels)
+        all_groups = _read_names(named_groups, "group") if groups is None else tuple(groups)
+        all_labels = _read_names(named_labels, "label") if labels is None else tuple(labels)
         for role, named, known in (("group", named_groups, all_groups), ("label", named_labels, all_labels)):
             unknown = sorted(named - {str(symbol) for symbol in known})
             if unknown:
@@ -253,7 +255,7 @@ class CompositionPair:
         """The labels of both worlds."""
         return self.world_0.labels
 
-    @property
+    @cached_property
     def difference(self) -> Table:
         """`d(a, y) = pi_0(a, y) - pi_1(a, y)`, shape (G, K)."""
         return tuple(
@@ -261,17 +263,17 @@ class CompositionPair:
             for row_0, row_1 in zip(self.world_0.mass, self.world_1.mass, strict=True)
         )
 
-    @property
+    @cached_property
     def shift(self) -> tuple[Fraction, ...]:
         """`s_y = sum_a d(a, y)`: how the labels' masses differ, shape (K,)."""
         return tuple(sum(column, Fraction(0)) for column in zip(*self.difference, strict=True))
 
-    @property
+    @cached_property
     def label_shift(self) -> Fraction:
         """`TV_Y`, the total variation between the two label marginals."""
         return sum((abs(s) for s in self.shift), Fraction(0)) / 2
 
-    @property
+    @cached_property
     def moved(self) -> tuple[Fraction, ...]:
         """`m_y`, the mass that moves between groups inside label y, shape (K,)."""
         return tuple(
@@ -282,7 +284,7 @@ class CompositionPair:
             for column in zip(*self.difference, strict=True)
         )
 
-    @property
+    @cached_property
     def distance(self) -> Fraction:
         """`TV(pi_0, pi_1) = TV_Y + sum_y m_y`: the paper's `W` where there is no label shift."""
         return self.label_shift + sum(self.moved, Fraction(0))
@@ -320,3 +322,8 @@ class CompositionPair:
     def to_dict(self) -> dict[str, Any]:
         """Both worlds' masses as exact texts; `from_dict` reads it back."""
         return {"world_0": self.world_0.to_dict(), "world_1": self.world_1.to_dict()}
+
+
+def _read_names(names: set[str], role: str) -> tuple[Symbol, ...]:
+    symbols = from_text(names, role, truth_values=False).values()
+    return tuple(sorted(symbols))

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from scipy.special import betaincinv
@@ -23,8 +24,9 @@ from fairbound.bounds.transport import TransportPlan
 GRID = 10**12
 """Limits are rounded down to multiples of 1 / GRID."""
 
-# SciPy's inverse is accurate to about 1e-13; aiming a little below the level leaves room for a rigorous tail bound.
-_MARGIN = 1e-6
+# SciPy's inverse is accurate to about 1e-13, which large samples magnify; aiming a little below the level leaves room
+# for a rigorous tail bound, at the cost of about 1e-5 standard errors.
+_MARGIN = 1e-4
 # Above this many trials, floating point and the early end of the checker's sum show; each limit is then checked.
 _LARGE = 10**9
 
@@ -105,37 +107,36 @@ class SimultaneousLimits:
         return (1 - self.confidence) / self.number
 
     @classmethod
-    def from_counts(
-        cls, counts: Counts, confidence: Fraction, *, estimated_groups: Sequence[int] | None
-    ) -> SimultaneousLimits:
+    def from_counts(cls, counts: Counts, confidence: Fraction, *, estimated: bool) -> SimultaneousLimits:
         """
-        Limits for every output rate, and for the label marginals of some groups.
+        Limits for every output rate, and for the groups' label marginals.
+
+        The error is split among all groups even if only two of them are compared, so that the choice of the two may
+        depend on the log.
 
         Parameters
         ----------
         counts : Counts
         confidence : Fraction
             Joint level.
-        estimated_groups : sequence of int or None
-            Positions of the groups whose label marginals were read from the log; None if compositions are given.
+        estimated : bool
+            Whether label marginals were read from the log; not if compositions are given.
         """
         n_groups, n_labels, n_outputs = len(counts.groups), len(counts.labels), len(counts.outputs)
-        number = n_groups * n_labels * n_outputs + len(estimated_groups or ()) * n_labels
+        number = n_groups * n_labels * n_outputs + (n_groups * n_labels if estimated else 0)
         cell_rows, group_rows = counts.cell_rows, counts.group_rows
         successes = [k for plane in counts.table for row in plane for k in row]
         trials = [n for plane in cell_rows for n in plane for _ in range(n_outputs)]
-        for a in estimated_groups or ():
-            successes += cell_rows[a]
-            trials += [group_rows[a]] * n_labels
+        if estimated:
+            successes += [n for row in cell_rows for n in row]
+            trials += [n for n in group_rows for _ in range(n_labels)]
         flat = iter(lower_limits(successes, trials, (1 - confidence) / number))
         rates = tuple(
             tuple(tuple(next(flat) for _ in range(n_outputs)) for _ in range(n_labels)) for _ in range(n_groups)
         )
         marginals = None
-        if estimated_groups is not None:
-            known = {a: tuple(next(flat) for _ in range(n_labels)) for a in estimated_groups}
-            nothing = (Fraction(0),) * n_labels
-            marginals = tuple(known.get(a, nothing) for a in range(n_groups))
+        if estimated:
+            marginals = tuple(tuple(next(flat) for _ in range(n_labels)) for _ in range(n_groups))
         return cls(confidence, number, rates, marginals)
 
     def disparities(self, counts: Counts) -> Disparities:
@@ -143,9 +144,11 @@ class SimultaneousLimits:
         pairwise = []
         for j in range(len(counts.labels)):
             rows = [plane[j] for plane in self.rates]
+            sizes = [plane[j] for plane in counts.cell_rows]
 
-            def distance(a: int, b: int, rows: list[tuple[Fraction, ...]] = rows) -> Fraction:
-                return largest_distance(rows[a], rows[b])
+            def distance(a: int, b: int, rows: Any = rows, sizes: list[int] = sizes) -> Fraction:
+                # An empty cell has the trivial distance, as in the measured disparities.
+                return largest_distance(rows[a], rows[b]) if sizes[a] and sizes[b] else Fraction(1)
 
             pairwise.append(distance_matrix(len(rows), distance))
         return Disparities(counts.labels, tuple(pairwise))

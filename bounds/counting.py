@@ -52,14 +52,19 @@ def cross_tabulate(columns: Mapping[str, Any]) -> dict[tuple[Symbol, Symbol, Sym
 
 
 def _one_dimensional(values: Any, role: str) -> NDArray[Any]:
-    array = np.asarray(values)
+    if np.ma.isMaskedArray(values) and np.ma.getmaskarray(values).any():
+        raise missing_value(role, "masked entries")
+    try:
+        array = np.asarray(values)
+        # NumPy turns numbers beside text into text, and large integers into floats: look at what was given.
+        if not hasattr(values, "__array__") and array.dtype.kind in "Uf":
+            array = np.asarray(values, dtype=object)
+    except (TypeError, ValueError) as error:
+        raise AlphabetError(f"{role} is no array of one value per row ({error}).") from None
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1:
         raise AlphabetError(f"{role} has shape {array.shape}; give one value per row (shape (n,)).")
-    # NumPy turns a list that mixes numbers and text into text; look at such a list as it was given.
-    if array.dtype.kind == "U" and isinstance(values, list | tuple):
-        array = np.asarray(values, dtype=object)
     return array
 
 
@@ -75,18 +80,24 @@ def _encode(array: NDArray[Any], role: str) -> tuple[list[Symbol], NDArray[Any]]
         integral &= array == np.trunc(array)
         if not integral.all():
             raise not_integral(array[~integral][0], role)
+        if np.abs(array).max() >= 2**53:
+            return _encode_objects(array.astype(object), role)
         array, kind = array.astype(np.int64), "i"
     if kind in "iu":
         return _encode_integers(array, role)
     if kind == "U":
         return _encode_text(array, role)
-    if kind == "M" or kind == "m":
+    if kind in "Mm":
+        if np.isnat(array).any():
+            raise missing_value(role, "NaT")
         array = array.astype(str).astype(object)
     return _encode_objects(array.astype(object), role)
 
 
 def _encode_integers(array: NDArray[Any], role: str) -> tuple[list[Symbol], NDArray[Any]]:
     low, high = int(array.min()), int(array.max())
+    canonical(low, role)
+    canonical(high, role)
     if high - low > 255:
         values, codes = np.unique(array, return_inverse=True)
         _few_enough(len(values), role)

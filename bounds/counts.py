@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from fairbound.bounds.alphabet import Symbol, canonical, one_kind
+from fairbound.bounds.alphabet import MISSING_TEXT, Symbol, canonical, missing_value, one_kind
 from fairbound.bounds.errors import (
     AlphabetError,
     CountOverflowError,
@@ -125,7 +126,7 @@ class Counts:
     @classmethod
     def from_cells(
         cls,
-        cells: Mapping[tuple[Symbol, Symbol, Symbol], int],
+        cells: Mapping[tuple[Any, Any, Any], Any],
         *,
         groups: Sequence[Any] | None = None,
         labels: Sequence[Any] | None = None,
@@ -156,6 +157,7 @@ class Counts:
             For a symbol outside a declared alphabet, predictions none of which is ever a label, or a table of
             more than `MAX_CELLS` cells.
         """
+        cells = _exact_cells(cells, roles)
         if not any(cells.values()):
             raise EmptyInputError("there are no rows to count; check the filter or the file that made this log.")
         seen = [sorted_symbols({key[axis] for key in cells}, roles[axis]) for axis in range(3)]
@@ -165,6 +167,14 @@ class Counts:
                 f"{roles[1]} ({_few(seen[1])}) and {roles[2]} ({_few(seen[2])}) have no value in common; "
                 "map both to the same labels, or declare the outputs if the model truly shows something else."
             )
+        for found, declared, role in zip(seen, (groups, labels, outputs), roles, strict=True):
+            for symbol in found:
+                if (
+                    isinstance(symbol, str)
+                    and symbol.strip().lower() in MISSING_TEXT
+                    and symbol not in (declared or ())
+                ):
+                    raise missing_value(role, repr(symbol))
         # A value that is only ever predicted is still a label: its absence must be seen, not passed over.
         both = sorted_symbols({*seen[1], *seen[2]}, roles[2])
         alphabets = [
@@ -345,6 +355,23 @@ def sorted_symbols(symbols: Iterable[Symbol], role: str) -> tuple[Symbol, ...]:
     symbols = tuple(symbols)
     one_kind(symbols, role)
     return tuple(sorted(symbols))
+
+
+def _exact_cells(
+    cells: Mapping[tuple[Any, Any, Any], Any], roles: tuple[str, str, str]
+) -> dict[tuple[Symbol, Symbol, Symbol], int]:
+    """Cells with canonical symbols and plain integers."""
+    exact: dict[tuple[Symbol, Symbol, Symbol], int] = {}
+    for key, n in cells.items():
+        try:
+            rows = operator.index(n)
+        except TypeError:
+            raise AlphabetError(f"the cell {key} counts {n!r} rows; counts must be integers.") from None
+        if rows < 0:
+            raise AlphabetError(f"the cell {key} counts {rows} rows; counts must not be negative.")
+        a, y, z = (canonical(symbol, role) for symbol, role in zip(key, roles, strict=True))
+        exact[a, y, z] = exact.get((a, y, z), 0) + rows
+    return exact
 
 
 def _same(symbol: Symbol) -> Symbol:

@@ -97,7 +97,7 @@ def get_game(game: str | Game) -> Game:
     """
     if isinstance(game, Game):
         return game
-    if game not in GAMES:
+    if not isinstance(game, str) or game not in GAMES:
         raise AlphabetError(f"no game {game!r}; choose one of {', '.join(GAMES)}.")
     return GAMES[game]
 

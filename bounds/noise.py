@@ -23,7 +23,8 @@ class NoiseFloor:
     equalized_odds_mean, equalized_odds_quantile_95 : float
         Mean and 95 % quantile of the measured `Delta_EO` over simulated logs of that model, whose true value is 0.
     advantage_upper : Fraction
-        The confidence bound if the log showed no disparity at all: no model can get below it at this size.
+        The confidence bound if the log showed no disparity at all, at the same pooled rates. (A model with rates nearer
+        to 0 or 1 can get below it.)
     runs, seed : int
         Of the simulation.
     """

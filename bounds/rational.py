@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+import numbers
 import re
+from decimal import ROUND_FLOOR, Context, Decimal
 from fractions import Fraction
 from typing import Any
 
 from fairbound.bounds.errors import NumberError
 
-_RATIONAL = re.compile(r"\s*[+-]?([0-9]{1,400}(/[0-9]{1,400})?|[0-9]{0,200}\.[0-9]{1,200})\s*")
+_RATIONAL = re.compile(
+    r"[+-]?([0-9]{1,400}/[0-9]{1,400}|([0-9]{1,400}|[0-9]{0,200}\.[0-9]{1,200})([eE][+-]?[0-9]{1,3})?)", re.ASCII
+)
 
 
 def to_fraction(value: Any) -> Fraction:
@@ -32,25 +36,32 @@ def to_fraction(value: Any) -> Fraction:
     """
     if isinstance(value, Fraction):
         return value
-    if isinstance(value, int) and not isinstance(value, bool):
-        return Fraction(value)
-    if isinstance(value, float) and math.isfinite(value):
-        return Fraction(repr(float(value)))
-    if isinstance(value, str) and _RATIONAL.fullmatch(value):
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        text = str(value)
+    else:
+        text = value.strip() if isinstance(value, str) else ""
+    if _RATIONAL.fullmatch(text):
         try:
-            return Fraction(value.strip())
+            return Fraction(text)
         except ZeroDivisionError:
             pass
     raise NumberError(f'{str(value)[:40]!r} is no rational number; write 3, 0.25 or "1/3".')
+
+
+def decimal_below(value: Fraction, digits: int = 10) -> str:
+    """Decimal text of a number, rounded down to a number of significant digits."""
+    context = Context(prec=digits, rounding=ROUND_FLOOR)
+    quotient = context.divide(Decimal(value.numerator), Decimal(value.denominator))
+    return f"{quotient.normalize(context):f}"
+
+
+def decimal_above(value: Fraction, places: int = 4) -> str:
+    """Decimal text of a non-negative number with a number of digits after the point, rounded up."""
+    digits = f"{-(-value.numerator * 10**places // value.denominator):0{places + 1}d}"
+    return f"{digits[:-places]}.{digits[-places:]}"
 
 
 def float_above(value: Fraction) -> float:
     """Smallest float that is at least `value`."""
     nearest = float(value)
     return nearest if Fraction(nearest) >= value else math.nextafter(nearest, math.inf)
-
-
-def float_below(value: Fraction) -> float:
-    """Largest float that is at most `value`."""
-    nearest = float(value)
-    return nearest if Fraction(nearest) <= value else math.nextafter(nearest, -math.inf)

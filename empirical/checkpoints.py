@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
+from fairbound.bounds.files import write_atomically
 from fairbound.empirical.errors import CheckpointError
-from fairbound.empirical.files import write_atomically
 
 
 def save_checkpoint(path: Path, run: str, state: dict[str, Any]) -> None:

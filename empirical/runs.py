@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from fairbound.bounds.files import write_atomically
 from fairbound.empirical.data import Dataset
 from fairbound.empirical.errors import ProtocolError
-from fairbound.empirical.files import write_atomically
 from fairbound.empirical.protocol import ProtocolConfig, ProtocolPlan, ProtocolResult, execute, plan_protocol
 
 RUNS_FILE = "runs.jsonl"

@@ -18,6 +18,7 @@ def certify(
     sensitive_features: Any,
     groups: Sequence[Any] | None = None,
     labels: Sequence[Any] | None = None,
+    outputs: Sequence[Any] | None = None,
     **options: Any,
 ) -> Certification:
     """
@@ -29,8 +30,9 @@ def certify(
         True labels and hard predictions (arrays, lists, or columns of any data frame).
     sensitive_features : array-like of shape (n,)
         Group of each row.
-    groups, labels : sequence, optional
-        Declared alphabets; default: what occurs.
+    groups, labels, outputs : sequence, optional
+        Declared alphabets; default: what occurs. Declare labels and outputs where one may be absent by chance: the
+        bound assumes that there are no others.
     **options
         `pure`, `pair`, `game`, `label_balanced`, `confidence`, `on_missing`, `theorem`: see
         `fairbound.bounds.certify_counts`.
@@ -52,7 +54,9 @@ def certify(
     >>> certify(y_true, y_pred, sensitive_features=sex).point
     Fraction(1, 4)
     """
-    counts = Counts.from_arrays(y_true, y_pred, sensitive_features=sensitive_features, groups=groups, labels=labels)
+    counts = Counts.from_arrays(
+        y_true, y_pred, sensitive_features=sensitive_features, groups=groups, labels=labels, outputs=outputs
+    )
     return certify_counts(counts, **options)
 
 
@@ -68,9 +72,9 @@ def certify_frame(
     label, prediction, group : str
         Column names.
     **options
-        `groups`, `labels`, and the options of `fairbound.bounds.certify_counts`.
+        `groups`, `labels`, `outputs`, and the options of `fairbound.bounds.certify_counts`.
     """
-    alphabets = {name: options.pop(name, None) for name in ("groups", "labels")}
+    alphabets = {name: options.pop(name, None) for name in ("groups", "labels", "outputs")}
     counts = count_frame(frame, label=label, prediction=prediction, group=group, **alphabets)
     return certify_counts(counts, **options)
 
@@ -92,8 +96,8 @@ def certify_log(
     label, prediction, group : str
         Column names.
     **options
-        `groups`, `labels`, and the options of `fairbound.bounds.certify_counts`.
+        `groups`, `labels`, `outputs`, and the options of `fairbound.bounds.certify_counts`.
     """
-    alphabets = {name: options.pop(name, None) for name in ("groups", "labels")}
+    alphabets = {name: options.pop(name, None) for name in ("groups", "labels", "outputs")}
     counts = count_file(path, label=label, prediction=prediction, group=group, **alphabets)
     return certify_counts(counts, **options)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import traceback
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
-from fairbound.bounds.errors import FairboundError
+from fairbound.bounds.alphabet import from_text, printable
+from fairbound.bounds.errors import FairboundError, NumberError
 
 app = typer.Typer(
     name="fairbound",
@@ -49,6 +52,15 @@ class Theorem(StrEnum):
 Json = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
 
 
+def _alphabet(text: str | None, role: str) -> list[int | str] | None:
+    """A declared alphabet: symbols separated by commas."""
+    if text is None:
+        return None
+    names = [name.strip() for name in text.split(",")]
+    symbols = from_text(names, role)
+    return [symbols[name] for name in names]
+
+
 def _print_json(data: Any) -> None:
     sys.stdout.write(json.dumps(data, indent=2) + "\n")
 
@@ -68,6 +80,14 @@ def certify_command(
         typer.Option(
             help='Two compositions: {"world_0": {group: {label: mass}}, "world_1": ...}.', metavar="FILE.json"
         ),
+    ] = None,
+    groups: Annotated[str | None, typer.Option(help="Declared groups, separated by commas.", metavar="A,B")] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(help="Declared labels: say which exist, if one may be absent by chance.", metavar="0,1"),
+    ] = None,
+    outputs: Annotated[
+        str | None, typer.Option(help="Declared predictions; default: the labels, and what occurs.")
     ] = None,
     game: Annotated[GameName, typer.Option(help="What the adversary sees.")] = GameName.LABELLED,
     label_balanced: Annotated[
@@ -99,7 +119,20 @@ def certify_command(
     from fairbound.ingest import count_file, read_pair
 
     limit = None if max_advantage is None else to_fraction(max_advantage)
-    counts = count_file(log, label=label, prediction=prediction, group=group)
+    if limit is not None and not 0 <= limit <= 1:
+        raise NumberError(f"--max-advantage {max_advantage} lies outside [0, 1]; an advantage is no percentage.")
+    for target in (out, coq):
+        if target is not None and target.exists() and log.exists() and target.samefile(log):
+            raise FairboundError(f"{target} is the log itself; write to another file.")
+    counts = count_file(
+        log,
+        label=label,
+        prediction=prediction,
+        group=group,
+        groups=_alphabet(groups, "--groups"),
+        labels=_alphabet(labels, "--labels"),
+        outputs=_alphabet(outputs, "--outputs"),
+    )
     result = certify_counts(
         counts,
         pure=pure,
@@ -168,9 +201,9 @@ def check_command(
             }
         )
     elif refused is None:
-        typer.echo(f"{certificate}: holds.\n{verified}")
+        typer.echo(f"{certificate}: holds.\n{printable(str(verified))}")
     else:
-        typer.echo(f"{certificate}: REFUSED.\nFirst line that does not hold: {refused}", err=True)
+        typer.echo(f"{certificate}: REFUSED.\nFirst line that does not hold: {printable(str(refused))}", err=True)
     if refused is not None:
         raise typer.Exit(FAILS)
 
@@ -314,11 +347,23 @@ def main() -> None:
     try:
         app()
     except FairboundError as error:
-        sys.stderr.write(f"fairbound: error: {' '.join(str(error).split())}\n")
-        sys.exit(BAD_INPUT)
+        _complain(str(error))
+    except OSError as error:
+        _complain(f"{error.filename or 'input or output'}: {error.strerror or error}")
+    except Exception as error:
+        # Status 1 would tell a CI gate that the checked property fails.
+        if os.environ.get("FAIRBOUND_DEBUG"):
+            traceback.print_exc()
+        _complain(f"unexpected {type(error).__name__}: {error}; FAIRBOUND_DEBUG=1 shows where, please report it")
     except KeyboardInterrupt:
         sys.stderr.write("fairbound: interrupted\n")
         sys.exit(130)
+
+
+def _complain(message: str) -> NoReturn:
+    """One line on standard error, free of control characters, and exit status 2."""
+    sys.stderr.write(f"fairbound: error: {printable(' '.join(message.split()))}\n")
+    sys.exit(BAD_INPUT)
 
 
 if __name__ == "__main__":

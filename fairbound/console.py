@@ -10,9 +10,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from fairbound.bounds.alphabet import printable
 from fairbound.bounds.certificate import Certificate
 from fairbound.bounds.certify import Certification
 from fairbound.bounds.noise import NoiseFloor
+from fairbound.bounds.rational import decimal_above
 from fairbound.describe import (
     above,
     assumptions,
@@ -43,7 +45,7 @@ def numbers_table(result: Certification) -> Table:
     per_label = zip(result.counts.labels, result.disparities.per_label, result.upper_disparities.per_label, strict=True)
 
     def row(name: str, point: Fraction, upper: Fraction, style: str = "") -> None:
-        table.add_row(Text(name), f"{float(point):.4f}", above(upper), style=style)
+        table.add_row(Text(printable(name)), f"{float(point):.4f}", above(upper), style=style)
 
     for label, point, upper in per_label:
         row(f"disparity of label {label}", point, upper)
@@ -92,8 +94,8 @@ def print_certification(
         f"{result.theorem}, limits by Clopper-Pearson over {result.limits.number} rates (T9)."
     ]
     facts.append(
-        f"Of the distance {float(pair.distance):.4f} between the worlds ({result.worst.name}), label shift makes up "
-        f"{float(pair.label_shift):.4f}."
+        f"Of the distance {float(pair.distance):.4f} between the worlds ({printable(result.worst.name)}), label shift "
+        f"makes up {float(pair.label_shift):.4f}."
     )
     facts.append(published_form(result))
     measured: dict[str, Any] = result.measured
@@ -114,7 +116,8 @@ def print_certification(
         console.print(Text(f"Certificate: {path} ({content.digest[:23]}...); check it with: fairbound check {path}"))
     if limit is not None:
         if result.upper <= limit:
-            console.print(Text(f"HOLDS: the bound {above(result.upper)} is at most {float(limit):g}.", style="green"))
+            bound = decimal_above(result.upper, 12)
+            console.print(Text(f"HOLDS: the bound {bound} is at most {float(limit):g}.", style="green"))
         else:
             console.print(Text(f"FAILS: the bound {above(result.upper)} is above {float(limit):g}.", style="bold red"))
             floor = None if result.label_balanced else label_shift_floor(result, limit)

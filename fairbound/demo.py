@@ -140,8 +140,8 @@ def _summary(record: dict[str, Any]) -> list[str]:
         f"Fair fine-tuning took the equalized odds difference from {base['delta_eo']:.3f} to {fft['delta_eo']:.3f}, "
         f"the exact worst case (T1) in the label-balanced game from {base['advantage']['label_balanced']['point']:.3f} "
         f"to {balanced['point']:.3f}, and accuracy from {base['accuracy']:.3f} to {fft['accuracy']:.3f}.",
-        f"On {rows} certification rows the 95 % bound is {balanced['upper']:.3f}. No model's bound could be below "
-        f"about {floor['label_balanced_upper']:.3f} at this size, so whether the advantage is below tau = {tau:g} "
+        f"On {rows} certification rows the 95 % bound is {balanced['upper']:.3f}. A log of this size without any "
+        f"disparity would give {floor['label_balanced_upper']:.3f}, so whether the advantage is below tau = {tau:g} "
         f"{settled}.",
         f"{shift}.",
     ]

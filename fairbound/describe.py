@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
 
+from fairbound.bounds.alphabet import Symbol, printable
 from fairbound.bounds.certify import Certification
 from fairbound.bounds.exact import label_shift_reason
 from fairbound.bounds.noise import NoiseFloor
+from fairbound.bounds.rational import decimal_above, decimal_below
 
 
-def percent(value: Fraction | float) -> str:
-    """A probability as a percentage."""
-    return f"{100 * float(value):.4g} %"
+def percent(value: Fraction) -> str:
+    """A level as a percentage, rounded down."""
+    return f"{decimal_below(100 * value)} %"
 
 
 def above(value: Fraction) -> str:
     """An upper bound with four digits after the point, rounded up."""
-    return f"{-(-value * 10_000 // 1) / 10_000:.4f}"
+    return decimal_above(value, 4)
 
 
 def percent_above(value: Fraction) -> str:
     """An upper bound as a percentage, rounded up."""
-    return f"{-(-value * 10_000 // 1) / 100:.2f} %"
+    return f"{decimal_above(100 * value, 2)} %"
+
+
+def names(symbols: Iterable[Symbol]) -> str:
+    """Symbols of a log, safe to show."""
+    return ", ".join(printable(str(symbol)) for symbol in symbols)
 
 
 def worlds(result: Certification) -> str:
@@ -30,8 +38,8 @@ def worlds(result: Certification) -> str:
         return "the first given population from the second"
     if len(result.pairs) == 1:
         first, second = result.pairs[0].groups
-        return f"a population of {first} only from one of {second} only"
-    return f"any two populations of one group each ({', '.join(map(str, result.counts.groups))}) apart"
+        return f"a population of {names([first])} only from one of {names([second])} only"
+    return f"any two populations of one group each ({names(result.counts.groups)}) apart"
 
 
 def verdict(result: Certification) -> str:
@@ -48,13 +56,16 @@ def assumptions(result: Certification) -> list[str]:
     """What the bound rests on."""
     lines = [f"{assumption}." for assumption in result.game.assumptions]
     lines.append("The log's rows are independent draws, and none was used to train, tune or select the model.")
+    lines.append(
+        f"There are no labels but {names(result.counts.labels)}, and no outputs but {names(result.counts.outputs)}."
+    )
     if result.limits.label_marginals is None:
         lines.append("The two compositions are given, and taken as exact.")
     else:
         lines.append("The groups' label marginals were estimated from the log; their error is covered.")
     if result.on_missing == "vacuous" and result.counts.missing_cells():
         a, y = result.counts.missing_cells()[0]
-        lines.append(f"Cells without rows (such as group {a}, label {y}) count as disparity 1.")
+        lines.append(f"Cells without rows (such as group {names([a])}, label {names([y])}) count as disparity 1.")
     return [line[0].upper() + line[1:] for line in lines]
 
 
@@ -75,11 +86,12 @@ def published_form(result: Certification) -> str:
 
 
 def noise_floor_sentence(floor: NoiseFloor) -> str:
-    """What a perfectly fair model would measure at this size."""
+    """What a perfectly fair model with the pooled rates would measure at this size."""
     return (
-        f"A perfectly fair model would show an equalized odds difference of {floor.equalized_odds_mean:.4f} on average "
-        f"on a log of this size ({floor.equalized_odds_quantile_95:.4f} or more in 5 % of logs), and no model's bound "
-        f"could be below about {above(floor.advantage_upper)}."
+        f"With the groups' rates pooled, a perfectly fair model would show an equalized odds difference of "
+        f"{floor.equalized_odds_mean:.4f} on average on a log of this size (95 % of logs: up to "
+        f"{floor.equalized_odds_quantile_95:.4f}), and a log without any disparity the bound "
+        f"{above(floor.advantage_upper)}."
     )
 
 
@@ -89,7 +101,7 @@ def label_shift_floor(result: Certification, limit: Fraction) -> str | None:
     if shift <= limit:
         return None
     return (
-        f"The label shift of {result.worst.name} alone is {float(shift):.4f}, above the limit {float(limit):g}: no "
-        "fairness constraint can certify this game. The label-balanced game (--label-balanced) asks what the model "
-        "adds."
+        f"The label shift of {printable(result.worst.name)} alone is {float(shift):.4f}, above the limit "
+        f"{float(limit):g}: no fairness constraint can certify this game. The label-balanced game (--label-balanced) "
+        "asks what the model adds."
     )

@@ -1,10 +1,11 @@
-"""Writing files in one step, with one-line errors."""
+"""Writing text files with one-line errors."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from fairbound.bounds.errors import FairboundError
+from fairbound.bounds.files import write_atomically
 
 
 def write_text(path: Path, text: str) -> None:
@@ -16,9 +17,7 @@ def write_text(path: Path, text: str) -> None:
     FairboundError
         If it cannot be written.
     """
-    partial = path.with_name(path.name + ".partial")
     try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
+        write_atomically(path, text.encode())
     except OSError as error:
         raise FairboundError(f"cannot write {path}: {error.strerror or error}.") from None

@@ -107,10 +107,13 @@ def counts(
         Whether a (group, label) cell may be empty (no group ever is).
     """
     groups, labels = draw(st.integers(2, max_groups)), draw(st.integers(2, max_labels))
-    row = st.lists(st.integers(0, max_rows), min_size=labels, max_size=labels)
-    rows = row if missing else row.filter(any)
-    plane = st.lists(rows, min_size=labels, max_size=labels).filter(lambda plane: any(map(any, plane)))
-    table = draw(st.lists(plane, min_size=groups, max_size=groups))
+    row = st.lists(st.integers(0, max_rows), min_size=labels, max_size=labels).filter(any)
+    table = [[draw(row) for _ in range(labels)] for _ in range(groups)]
+    if missing:
+        # In one group at least, but never in all its labels.
+        for plane in table:
+            for label in draw(st.sets(st.integers(0, labels - 1), max_size=labels - 1)):
+                plane[label] = [0] * labels
     alphabet: tuple[Symbol, ...] = tuple(range(labels))
     return Counts(_GROUPS[:groups], alphabet, alphabet, tuple(tuple(map(tuple, plane)) for plane in table))
 

@@ -44,7 +44,7 @@ def table(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
                     "upper": fmean(m["advantage"][game]["upper"] for m in measured),
                     "label_shift": fmean(m["advantage"][game]["label_shift"] for m in measured),
                     "delta_eo_times_W": fmean(m["advantage"][game]["delta_eo_times_W"] for m in measured),
-                    "smallest_possible_upper": fmean(m["noise_floor"][f"{game}_upper"] for m in measured),
+                    "upper_without_disparity": fmean(m["noise_floor"][f"{game}_upper"] for m in measured),
                 }
             )
     return rows
@@ -82,8 +82,8 @@ def draw(records: Sequence[dict[str, Any]]) -> Figure:
             marks = {"clip_on": False, "linestyle": "none", "markeredgecolor": "black", "zorder": 5}
             axis.plot(x, [row["measured"] for row in shown], "D", color="white", label="best test on this log", **marks)
             axis.plot(x, [row["accuracy_gap"] for row in shown], "o", color=style.ORANGE, label="accuracy gap", **marks)
-            floor = fmean(row["smallest_possible_upper"] for row in shown)
-            axis.axhline(floor, color=style.GREY, linestyle=":", label="least possible bound at this size")
+            floor = fmean(row["upper_without_disparity"] for row in shown)
+            axis.axhline(floor, color=style.GREY, linestyle=":", label="bound without any disparity, at this size")
             axis.axhline(tau, color=style.RED, linestyle="--", label=f"tau = {tau:g}")
             axis.set_xticks(list(x), [STAGE_NAMES[row["stage"]] for row in shown])
             axis.tick_params(axis="x", length=0, labelsize=8)

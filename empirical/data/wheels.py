@@ -21,8 +21,8 @@ from pathlib import Path
 
 import platformdirs
 
+from fairbound.bounds.files import write_atomically
 from fairbound.empirical.errors import DataIntegrityError, DataUnavailableError
-from fairbound.empirical.files import write_atomically
 
 _DOWNLOAD_LIMIT_SECONDS = 900
 

@@ -134,12 +134,21 @@ def test_limits_that_are_not_jointly_valid_are_refused():
         (lambda d: d["claim"].update(game="all"), "unknown game"),
         (lambda d: d["claim"].update(confidence="1/3"), "outside"),
         (lambda d: d["claim"].update(label_balanced=0), "true or false"),
-        (lambda d: d["counts"].update(groups=["F", "M"]), "shape"),
+        (lambda d: d["counts"].update(groups=["F", "M"]), "must have 2 entries"),
         (lambda d: d["counts"].update(groups=["F", "F", "X"]), "distinct"),
+        (lambda d: d["counts"].update(groups="FMX"), "list of names"),
+        (lambda d: d["counts"].update(outputs=["0", "1"]), "different kinds"),
+        (lambda d: d["pairs"][0].update(groups="FM"), "must have 2 entries"),
+        (lambda d: d["pairs"].append(d["pairs"][0]), "no pair twice"),
+        (lambda d: d["limits"]["rates"][0][0].__setitem__(0, "1/3"), "no multiple"),
+        (lambda d: d["limits"]["rates"][0][0].__setitem__(0, "9" * 3999), "exact number"),
+        (lambda d: d["limits"]["rates"][0][0].__setitem__(0, "-1/1000000000000"), "no multiple"),
+        (lambda d: d["limits"]["rates"][0][0].__setitem__(0, "\u0661"), "exact number"),
+        (lambda d: d.update(on_missing="error", rows=True), "rows"),
         (lambda d: d["counts"].update(labels=[0, "1"]), "distinct"),
         (lambda d: d["counts"]["table"][0][0].__setitem__(0, True), "non-negative integers"),
         (lambda d: d["counts"]["table"][0][0].__setitem__(0, "700"), "malformed|integers"),
-        (lambda d: d["pairs"].clear(), "estimated|number|empty|entries"),
+        (lambda d: d["pairs"].clear(), "at least one entry"),
         (lambda d: d["pairs"][0]["plan"][0].clear(), "smaller side"),
         (lambda d: d["pairs"][0]["plan"][0][0].__setitem__(0, "M"), "flow"),
         (lambda d: d["pairs"][0].update(groups=["F", "F"]), "number|two different"),
@@ -178,6 +187,128 @@ def test_hostile_files_are_refused(text, tmp_path):
     path.write_bytes(text)
     with pytest.raises(CertificateError):
         Certificate.read(path)
+
+
+def resealed(data):
+    data["digest"] = check.digest(data)
+    return data
+
+
+def test_consistent_forgeries_of_a_given_pair_are_refused():
+    """Everything recomputed to fit: only the rule that is broken can tell."""
+    honest = content(pair=PAIR, theorem="T1b")
+    assert check.check(copy.deepcopy(honest))
+
+    for name in ("world_0", "world_1"):
+        halved = copy.deepcopy(honest)
+        halved["pairs"][0][name] = [[str(F(m) / 2) for m in row] for row in halved["pairs"][0][name]]
+        with pytest.raises(CheckError, match="no probability mass function"):
+            check.check(resealed(halved))
+        negative = copy.deepcopy(honest)
+        rows = negative["pairs"][0][name]
+        rows[0][0], rows[0][1] = str(F(rows[0][0]) + 1), str(F(rows[0][1]) - 1)
+        with pytest.raises(CheckError, match="no probability mass function"):
+            check.check(resealed(negative))
+
+    negative = copy.deepcopy(honest)
+    flows = negative["pairs"][0]["plan"][0]
+    # A second flow takes back what the first ships too much.
+    source, sink, mass = flows[0]
+    flows[0] = [source, sink, str(F(mass) + F(1, 100))]
+    flows.append([source, sink, "-1/100"])
+    with pytest.raises(CheckError, match="surplus to a deficit"):
+        check.check(resealed(negative))
+
+
+def test_overdrawn_plans_are_refused():
+    """Shipping more than there is out of a cheap group would lower the cost of T1b."""
+    worlds = {
+        "world_0": {"a": {"0": "1/4", "1": "1/4"}, "b": {"0": "1/4", "1": "1/4"}},
+        "world_1": {"c": {"0": "1/2", "1": "1/2"}},
+    }
+    table = Counts(("a", "b", "c"), (0, 1), (0, 1), (((90, 10), (10, 90)), ((10, 90), (90, 10)), ((85, 15), (15, 85))))
+    pair = CompositionPair.from_dict(worlds, table.groups, table.labels)
+    data = json.loads(json.dumps(certify_counts(table, pair=pair, theorem="T1b").certificate().data))
+    assert check.check(copy.deepcopy(data))
+    for plan in ("plan", "upper_plan"):
+        forged = copy.deepcopy(data)
+        forged["pairs"][0][plan][0] = [["a", "c", "1/2"]]
+        with pytest.raises(CheckError, match="smaller side"):
+            check.check(resealed(forged))
+
+
+def test_label_balance_needs_the_label_in_both_worlds():
+    lacking = CompositionPair.from_dict(
+        {"world_0": {"F": {"0": 1}}, "world_1": {"M": {"0": 1, "1": 1}}}, TABLE.groups, TABLE.labels
+    )
+    data = content(pair=lacking)
+    data["claim"]["label_balanced"] = True
+    with pytest.raises(CheckError, match="no mass in one world"):
+        check.check(resealed(data))
+
+
+def test_an_empty_cell_counts_as_disparity_one():
+    table = Counts(("a", "b"), (0, 1), (0, 1), (((7, 1), (0, 0)), ((5, 1), (1, 2))))
+    data = json.loads(json.dumps(certify_counts(table, on_missing="vacuous").certificate().data))
+    assert [entry["upper"] for entry in data["disparity"]][1] == "1"
+    data["disparity"][1]["point"] = "0"
+    with pytest.raises(CheckError, match=r"disparity\[1\].point: is not 1"):
+        check.check(resealed(data))
+    data = json.loads(json.dumps(certify_counts(table, on_missing="vacuous").certificate().data))
+    data["on_missing"] = "error"
+    with pytest.raises(CheckError, match="without rows"):
+        check.check(resealed(data))
+
+
+def test_the_printed_bound_and_level_are_rounded_to_the_safe_side():
+    result = certify_counts(TABLE, confidence="0.94999999")
+    sentence = check.check(dict(result.certificate().data))
+    shown = F(sentence.split("at most ")[1].split(" ")[0])
+    assert result.upper <= shown < result.upper + F(1, 10**6)
+    assert "confidence 0.94999999 " in sentence
+    assert "confidence 0.9999999999 " in check.check(
+        dict(certify_counts(TABLE, confidence=1 - F(1, 10**11)).certificate().data)
+    )
+
+
+@pytest.mark.parametrize("depth", [200, 985, 100_000])
+def test_deep_nesting_is_refused(depth, tmp_path):
+    path = tmp_path / "deep.json"
+    path.write_text('{"schema": "fairbound.certificate/1", "digest": "", "claim": ' + "[" * depth + "]" * depth + "}")
+    with pytest.raises(CertificateError):
+        Certificate.read(path)
+
+
+def test_certificates_that_take_too_long_to_check_are_refused(monkeypatch):
+    data = content()
+    monkeypatch.setattr(check, "MAX_ALL_TERMS", 100)
+    with pytest.raises(CheckError, match="too long to check"):
+        check.check(data)
+
+
+def test_numbers_that_grow_without_end_are_refused(monkeypatch):
+    data = content()
+    monkeypatch.setattr(check, "MAX_BITS", 10)
+    with pytest.raises(CheckError, match="too many digits"):
+        check.check(data)
+
+
+def test_a_worst_case_certificate_too_large_to_check_is_refused_before_it_is_built():
+    data = {
+        "schema": check.KNOWLEDGE_SCHEMA,
+        "game": "correctness",
+        "groups": list(range(700)),
+        "labels": list(range(700)),
+        "outputs": list(range(700)),
+        "world_0": [],
+        "world_1": [],
+        "facts": [],
+        "multipliers": [],
+        "witness": [],
+        "value": "0",
+    }
+    with pytest.raises(CheckError, match="too many cells"):
+        check.check(resealed(data))
 
 
 def test_tables_too_large_to_check_are_refused_quickly():

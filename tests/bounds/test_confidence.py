@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from itertools import product
 from math import comb, sqrt
@@ -21,6 +22,7 @@ from fairbound.bounds.confidence import (
     upper_advantage_pure,
 )
 from fairbound.bounds.errors import NumberError
+from fairbound.bounds.rational import decimal_above, decimal_below, float_above
 from fairbound.testing import counts as tables
 from fairbound.testing import simplex_points
 
@@ -114,6 +116,7 @@ def test_impossible_levels_are_refused(bad):
 
 
 def test_levels_are_read_exactly():
+    assert parse_confidence(np.float32(0.95)) == parse_confidence("9.5e-1") == F(19, 20)
     assert parse_confidence(0.95) == parse_confidence("0.95") == parse_confidence(F(19, 20)) == F(19, 20)
 
 
@@ -173,6 +176,36 @@ def test_the_coverage_test_notices_limits_that_are_not_simultaneous(monkeypatch)
     setting = ((0.5, 0.0), (0.5, 0.0), (0.5, 0.5), (400, 400))
     missed = simulate(setting, np.random.default_rng(7), label_balanced=True, confidence="0.9")
     assert missed > 0.1 + 3 * sqrt(0.09 / RUNS)
+
+
+def test_every_rate_and_every_marginal_takes_its_share_of_the_error():
+    table = Counts(("a", "b", "c"), (0, 1), (0, 1), (((7, 1), (6, 9)), ((5, 2), (1, 2)), ((6, 2), (1, 2))))
+    for options in ({}, {"pure": ("a", "b")}):
+        assert certify_counts(table, **options).limits.alpha_each == F(1, 20) / (3 * 2 * 2 + 3 * 2)
+    given = certify_counts(table, pair=CompositionPair.pure(table, "a", "b"))
+    assert given.limits.alpha_each == F(1, 20) / (3 * 2 * 2)
+
+
+@given(st.fractions(0, 1), st.integers(1, 12))
+def test_numbers_are_shown_rounded_to_the_safe_side(value, places):
+    assert value <= F(decimal_above(value, places)) < value + F(1, 10**places)
+    assert F(decimal_below(value)) <= value
+    assert F(float_above(value)) >= value
+    assert float_above(value) == float(value) or F(math.nextafter(float_above(value), 0)) < value
+
+
+def test_results_show_their_upper_bounds_rounded_up():
+    table = Counts(("a", "b"), (0, 1), (0, 1), (((700, 100), (60, 90)), ((500, 120), (100, 250))))
+    for options in ({}, {"label_balanced": True}, {"confidence": "0.9"}, {"confidence": "0.99"}):
+        result = certify_counts(table, **options)
+        data = result.to_dict()
+        assert data["advantage"]["upper"] == float_above(result.upper)
+        assert F(data["advantage"]["upper"]) >= result.upper
+        assert F(data["adversary_accuracy"]) >= (1 + result.upper) / 2
+        assert F(data["equalized_odds"]["upper"]) >= result.upper_disparities.equalized_odds
+        assert data["exact"]["advantage"]["upper"] == str(result.upper)
+        assert F(str(result).split("at most ")[1].split(" ")[0]) >= result.upper
+        assert repr(result) == f"<{result}>"
 
 
 @settings(max_examples=20)

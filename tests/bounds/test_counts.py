@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from decimal import Decimal
 from fractions import Fraction
 
@@ -20,6 +20,7 @@ from fairbound.bounds.errors import (
     AlphabetError,
     CountOverflowError,
     EmptyInputError,
+    FairboundError,
     LengthMismatchError,
     MissingCellError,
     MissingValueError,
@@ -122,6 +123,49 @@ def test_bad_input_names_the_culprit(y, p, g, error, message):
         Counts.from_arrays(y, p, sensitive_features=g)
 
 
+def test_values_that_arrays_would_merge_or_hide_are_kept_apart_or_refused():
+    def group(values):
+        n = len(values)
+        return Counts.from_arrays([0, 1] * (n // 2), [0, 1] * (n // 2), sensitive_features=values).groups
+
+    assert group([2**53, 2**53 + 1]) == (2**53, 2**53 + 1)
+    assert group([2**53, 2**53 + 1, 2.0, 2.0]) == (2, 2**53, 2**53 + 1)
+    assert group(np.array([1e17, 2e17])) == (10**17, 2 * 10**17)
+    for huge in ([2**63, 2**63 + 1], np.array([1e20, 2e20]), np.array([2**63, 1], np.uint64), np.array([-(2**63), 1])):
+        with pytest.raises(AlphabetError, match="too large for a category"):
+            group(huge)
+    with pytest.raises(MixedTypesError):
+        group(deque([1, "1"]))
+    for missing in (
+        np.ma.masked_array([1, 2], mask=[False, True]),
+        np.array(["2020-01-01", "NaT"], "datetime64[D]"),
+        np.array(["a", np.nan]),
+        ["a", ""],
+        ["a", "NA"],
+        pd.Series([pd.Timestamp("2020-01-01"), pd.NaT]),
+    ):
+        with pytest.raises(MissingValueError, match="sensitive_features holds missing values"):
+            group(missing)
+    with pytest.raises(AlphabetError, match="type object"):
+        group([object(), object()])
+    assert group(np.array(["2020-01-01", "2021-01-01"], "datetime64[D]")) == ("2020-01-01", "2021-01-01")
+
+
+def test_a_name_that_reads_like_a_missing_value_can_be_declared():
+    found = Counts.from_arrays([0, 1], [0, 1], sensitive_features=["None", "b"], groups=["None", "b"])
+    assert found.groups == ("None", "b")
+
+
+def test_cells_are_canonical_and_whole():
+    cells = {(np.int64(1), True, np.int8(0)): np.int64(2), (1.0, 1, False): 3}
+    assert Counts.from_cells(cells, labels=[1, 0]).rate(1, 1) == (Fraction(0), Fraction(1))
+    for bad in (2.7, "3", None):
+        with pytest.raises(AlphabetError, match="must be integers"):
+            Counts.from_cells({("a", 0, 0): bad})
+    with pytest.raises(AlphabetError, match="must not be negative"):
+        Counts.from_cells({("a", 0, 0): -1})
+
+
 def test_identifiers_are_refused_as_categories():
     many = np.arange(100_000)
     for column in (many, many.astype(str), many.astype(object)):
@@ -168,6 +212,14 @@ def test_degenerate_logs_are_refused():
         certify_counts(Counts.from_arrays([0, 1], [0, 1], sensitive_features=["a", "a"]))
     with pytest.raises(AlphabetError, match="only the label 1 occurs"):
         certify_counts(Counts.from_arrays([1, 1], [1, 1], sensitive_features=["a", "b"]))
+    one_output = Counts(("a", "b"), (0, 1), (0,), (((1,), (1,)), ((1,), (1,))))
+    with pytest.raises(AlphabetError, match="only the output 0"):
+        certify_counts(one_output)
+    table = Counts.from_arrays([0, 1, 0, 1], [0, 1, 0, 1], sensitive_features=["a", "a", "b", "b"])
+    wrongs = ({"pair": {}}, {"pure": 1}, {"pure": "ab"}, {"game": ["labelled"]}, {"theorem": "T2"}, {"on_missing": "?"})
+    for wrong in wrongs:
+        with pytest.raises(FairboundError):
+            certify_counts(table, **wrong)
     with pytest.raises(MissingCellError, match="declared but has no rows"):
         certify_counts(Counts.from_arrays([0, 1], [0, 1], sensitive_features=["a", "b"], groups=["a", "b", "c"]))
 

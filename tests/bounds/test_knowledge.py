@@ -120,6 +120,8 @@ def test_certificates_check_and_every_changed_number_is_refused(game):
         (lambda d: d.update(world_1=d["world_0"]), "value|does not bound"),
         (lambda d: d["facts"][0].update(coefficients=[[9, 0, 0, "1"]]), "malformed"),
         (lambda d: d.update(game="all"), "unknown"),
+        (lambda d: d.update(outputs=["0", "1"]), "another kind"),
+        (lambda d: d.update(groups="ab"), "list of names"),
     ],
 )
 def test_malformed_knowledge_certificates_are_refused(edit, message):

@@ -196,6 +196,13 @@ def test_missing_cells(run, tmp_path):
         (("certify", "LOG", *COLUMNS, "--pair", "absent.json"), "cannot read the composition pair"),
         (("certify", "LOG", *COLUMNS, "--pure", "F", "M", "--pair", "LOG"), "cannot read the composition pair"),
         (("certify", "LOG", *COLUMNS, "--max-advantage", "little"), "no rational number"),
+        (("certify", "LOG", *COLUMNS, "--max-advantage", "20"), "outside [0, 1]"),
+        (("certify", "LOG", *COLUMNS, "--max-advantage", "-1"), "outside [0, 1]"),
+        (("certify", "LOG", *COLUMNS, "--out", "LOG"), "is the log itself"),
+        (("certify", "LOG", *COLUMNS, "--coq", "LOG"), "is the log itself"),
+        (("certify", "LOG", *COLUMNS, "--out", "."), "cannot write ."),
+        (("certify", "x" * 5000), "cannot read"),
+        (("certify", "LOG", *COLUMNS, "--labels", "0,2"), "not among the declared"),
     ],
 )
 def test_bad_input_is_one_line_and_status_two(run, log, arguments, message):
@@ -209,6 +216,31 @@ def test_unwritable_certificates_are_errors(run, log, tmp_path):
     status, _, err = run("certify", log, *COLUMNS, "--out", tmp_path / "no" / "c.json")
     assert status == 2
     assert "cannot write" in err
+
+
+def test_control_characters_never_reach_the_terminal(run, tmp_path):
+    path = tmp_path / "esc.csv"
+    path.write_text("label,prediction,group\n" + "0,0,\x1b[31ma\n1,1,\x1b[31ma\n0,1,b\n1,0,b\n" * 9)
+    status, out, err = run("certify", path, "--out", tmp_path / "c.json")
+    assert (status, err) == (0, "")
+    assert "\x1b" not in out
+    assert "\\x1b[31ma" in out
+    assert "\x1b" not in run("check", tmp_path / "c.json")[1]
+    assert "\x1b" not in run("certify", path, "--pure", "\x1b[31m", "b")[2]
+
+
+def test_an_unexpected_error_is_no_failed_property(run, log, monkeypatch):
+    monkeypatch.setattr("fairbound.ingest.count_file", lambda *_, **__: 1 / 0)
+    status, out, err = run("certify", log, *COLUMNS)
+    assert (status, out) == (2, "")
+    assert "unexpected ZeroDivisionError" in err
+
+
+def test_declared_labels_make_an_absent_one_seen(run, log):
+    status, _, err = run("certify", log, *COLUMNS, "--labels", "0,1,2")
+    assert status == 2
+    assert "no rows with label 2" in err
+    assert run("certify", log, *COLUMNS, "--labels", "0,1", "--groups", "M,F", "--outputs", "0,1")[0] == 0
 
 
 def test_version_and_help(run):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections import Counter
 
@@ -161,6 +162,88 @@ def test_a_missing_value_beyond_the_sampled_rows_is_found(tmp_path):
             count_file(tmp_path / name)
 
 
+@pytest.mark.parametrize("extension", ["csv", "parquet"])
+def test_folders_called_like_columns_do_not_replace_them(extension, tmp_path):
+    for column in ("prediction", "group"):
+        folder = tmp_path / f"{column}=1"
+        folder.mkdir()
+        WRITERS[f"a.{extension}"](folder / f"a.{extension}")
+        assert count_file(folder / f"a.{extension}") == EXPECTED
+
+
+def test_tilde_and_pattern_names_are_taken_literally(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "b.csv").write_text("label,prediction,group\n0,0,z\n")
+    for name in ("~a.csv", "[ab].csv", "?.csv"):
+        WRITERS["a.csv"](tmp_path / name)
+        assert count_file(name) == EXPECTED
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("cr.csv", b"label,prediction,group\r0,0,a\r1,1,b\r", "lone CR"),
+        ("long.csv", b"{" + b"x" * 200_000, "first line does not end"),
+        ("cut.csv.gz", gzip.compress(b"label,prediction,group\n0,0,a\n" * 99)[:-30], "cut.csv.gz cannot be read"),
+        ("bad.csv.gz", b"\x1f\x8b\x08" + b"\0" * 40, "bad.csv.gz cannot be read"),
+        ("wide.csv", "label,prediction,group\n0,0,a\n".encode("utf-16"), "no UTF-8"),
+        ("big.csv", b"label,prediction,group\n0,0," + b"9" * 5000 + b"\n", None),
+    ],
+)
+def test_unreadable_files_are_one_line_errors(name, content, message, tmp_path):
+    (tmp_path / name).write_bytes(content)
+    if message is None:
+        assert len(str(count_file(tmp_path / name, labels=[0, 1]).groups[0])) == 5000
+        return
+    with pytest.raises(FileFormatError, match=message) as caught:
+        count_file(tmp_path / name)
+    assert "\n" not in str(caught.value)
+
+
+def test_columns_of_lists_and_repeated_columns_are_refused(tmp_path):
+    listed = pa.table({"label": [0, 1], "prediction": [0, 1], "group": [["a"], ["b"]]})
+    pq.write_table(listed, tmp_path / "l.parquet")
+    with pytest.raises(AlphabetError, match="'group' holds lists"):
+        count_file(tmp_path / "l.parquet")
+    twice = pa.table([[0, 1], [0, 1], ["a", "b"], ["c", "d"]], names=["label", "prediction", "group", "group"])
+    pq.write_table(twice, tmp_path / "t.parquet")
+    with pytest.raises(FileFormatError, match="2 columns called 'group'"):
+        count_file(tmp_path / "t.parquet")
+    with pytest.raises(FileFormatError, match="cannot be read"):
+        count_frame(pd.DataFrame([[0, 0, "a", "b"]], columns=["label", "prediction", "group", "group"]))
+
+
+@pytest.mark.parametrize("text", ["NA", "NULL", "None", "<NA>", "n/a", "nan", "NaN"])
+def test_texts_that_mean_missing_are_refused_unless_declared(text, tmp_path):
+    path = tmp_path / "na.csv"
+    path.write_text(f"label,prediction,group\n0,0,{text}\n1,1,b\n")
+    with pytest.raises(MissingValueError, match="'group' holds missing values"):
+        count_file(path)
+    assert count_file(path, groups=[text, "b"]).groups == (text, "b")
+    path.write_text(f"label,prediction,group\n0,0,a\n1,{text},b\n")
+    with pytest.raises(MissingValueError, match="'prediction' holds missing values"):
+        count_file(path)
+
+
+def test_declared_alphabets_reach_files_and_frames(tmp_path):
+    path = tmp_path / "third.csv"
+    path.write_text("label,prediction,group\n0,0,a\n1,1,b\n1,2,b\n0,0,b\n1,1,a\n")
+    for found in (
+        count_file(path, labels=[0, 1]),
+        count_frame(pd.read_csv(path), labels=[0, 1]),
+        fairbound.certify_log(path, labels=[0, 1], outputs=[0, 1, 2]).counts,
+    ):
+        assert (found.labels, found.outputs) == ((0, 1), (0, 1, 2))
+        assert found.missing_cells() == ()
+
+
+def test_truth_values_of_groups_stay_text(tmp_path):
+    path = tmp_path / "tf.csv"
+    path.write_text("label,prediction,group\ntrue,false,true\nfalse,false,false\n")
+    assert count_file(path).groups == ("false", "true")
+    assert count_file(path).labels == (0, 1)
+
+
 def test_absent_files_and_directories(tmp_path):
     with pytest.raises(FileFormatError, match="no file"):
         count_file(tmp_path / "nope.csv")
@@ -195,7 +278,9 @@ def test_reading_a_pair_takes_decimals_exactly(tmp_path):
     pair = read_pair(path, EXPECTED)
     assert str(pair.world_0.mass[0][0]) == "1/10"
     assert str(pair.world_1.mass[1][0]) == "3/5"
-    for broken in ("{", "[]", '{"world_0": {"f": {"0": 1}}, "world_1": {"q": {"0": 1}}}'):
+    repeated = '{"world_0": {"f": {"0": 1, "0": 2}}, "world_1": {"m": {"0": 1}}}'
+    unknown = '{"world_0": {"f": {"0": 1}}, "world_1": {"q": {"0": 1}}}'
+    for broken in (repeated, unknown, "{", "[]"):
         path.write_text(broken)
         with pytest.raises((FileFormatError, CompositionError)):
             read_pair(path, EXPECTED)

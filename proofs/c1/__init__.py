@@ -1,0 +1,1 @@
+"""C1: the unqualified published form is false."""

@@ -1,0 +1,1 @@
+"""C3a: the necessary condition fails in the correctness game."""

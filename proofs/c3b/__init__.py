@@ -1,0 +1,1 @@
+"""C3b: the necessary condition fails for three groups."""

@@ -1,0 +1,1 @@
+"""T1: the exact worst case."""

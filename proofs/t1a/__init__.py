@@ -1,0 +1,1 @@
+"""T1a: the published form, under equal label marginals."""

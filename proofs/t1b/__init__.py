@@ -1,0 +1,1 @@
+"""T1b: the optimal-transport form."""

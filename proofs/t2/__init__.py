@@ -1,0 +1,1 @@
+"""T2: the worst case is attained."""

@@ -1,0 +1,1 @@
+"""T3: when fine-tuning lowers the advantage."""

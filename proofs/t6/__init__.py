@@ -1,0 +1,1 @@
+"""T6: post-processing does not help."""

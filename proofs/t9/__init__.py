@@ -1,0 +1,1 @@
+"""T9: from counts to a confidence bound."""
