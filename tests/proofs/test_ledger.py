@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -185,3 +186,10 @@ def test_prove_prints_claims_legs_and_base(tmp_path):
     assert record["statement_accepted"] is True
     assert [leg["outcome"] for leg in record["legs"]] == ["passed"]
     assert record["legs"][0]["trusted_base"]
+
+
+def test_the_docs_list_every_function_with_its_claims():
+    all_bounds_modules()
+    docs = (Path(__file__).parents[2] / "docs" / "theory.md").read_text()
+    listed = dict(re.findall(r"^\| `(bounds\.[\w.]+)` \| (.+) \|$", docs, re.MULTILINE))
+    assert listed == {name.removeprefix("fairbound."): ", ".join(claims) for name, claims in REGISTRY.items()}
