@@ -24,6 +24,8 @@ check: $(STAMP)
 	rm -rf build
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target build/typed .
 	MYPYPATH=build/typed $(BIN)/mypy --strict --cache-dir build/mypy -p fairbound.bounds -p fairbound.proofs
+	cd build && PYTHONPATH=typed ../$(BIN)/python -c "import fairbound.report, fairbound.proofs.ledger as ledger; \
+	assert 'typed' in fairbound.__file__ and len(ledger.claims()) == len(ledger.IDS) and not ledger.changed_statements()"
 
 prove: $(STAMP)
 	$(BIN)/fairbound prove

@@ -87,7 +87,7 @@ def certify_command(
         typer.Option(help="Declared labels: say which exist, if one may be absent by chance.", metavar="0,1"),
     ] = None,
     outputs: Annotated[
-        str | None, typer.Option(help="Declared predictions; default: the labels, and what occurs.")
+        str | None, typer.Option(help="Declared predictions; default: the labels, and what occurs.", metavar="0,1")
     ] = None,
     game: Annotated[GameName, typer.Option(help="What the adversary sees.")] = GameName.LABELLED,
     label_balanced: Annotated[
@@ -213,6 +213,7 @@ def demo_command(
     out: Annotated[Path, typer.Option(help="Folder for report, figure, certificates and logs.")] = Path(
         "fairbound-demo"
     ),
+    as_json: Json = False,
 ) -> None:
     """Run the main job on real data: COMPAS, before and after fair fine-tuning."""
     from rich.console import Console
@@ -220,7 +221,9 @@ def demo_command(
     from fairbound.demo import run_demo
 
     _need_training()
-    run_demo(out, console=Console(highlight=False, soft_wrap=True))
+    result = run_demo(out, console=Console(highlight=False, soft_wrap=True, quiet=as_json))
+    if as_json:
+        _print_json(result)
 
 
 @app.command("fft")
@@ -264,12 +267,16 @@ def figures_command(
         "fairbound-demo"
     ),
     out: Annotated[Path, typer.Option(help="Folder for the pictures and their data.")] = Path("results/figures"),
+    as_json: Json = False,
 ) -> None:
     """Regenerate figures, each as PNG and PDF with its data as CSV."""
     from fairbound.figures import make_figures
 
-    for path in make_figures(names, results=results, out=out):
-        typer.echo(str(path))
+    paths = [str(path) for path in make_figures(names, results=results, out=out)]
+    if as_json:
+        _print_json(paths)
+    else:
+        typer.echo("\n".join(paths))
 
 
 @app.command("prove")

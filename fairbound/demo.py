@@ -23,7 +23,7 @@ STAGES = {"base": "base model", "fft": "after FFt"}
 GAMES = {"raw": "raw", "label_balanced": "balanced"}
 
 
-def run_demo(out: Path, *, console: Console) -> Path:
+def run_demo(out: Path, *, console: Console) -> dict[str, Any]:
     """
     Train on COMPAS, certify before and after fair fine-tuning, check the certificates, write figure and report.
 
@@ -35,8 +35,8 @@ def run_demo(out: Path, *, console: Console) -> Path:
 
     Returns
     -------
-    Path
-        The report.
+    dict
+        JSON-ready: the protocol's record, and where report, figure and certificates are.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def run_demo(out: Path, *, console: Console) -> Path:
             progress=told,
         )
     record = records[0]
-    sections = []
+    sections, certificates = [], []
     for stage, stage_name in STAGES.items():
         counts = count_file(out / record["logs"][stage])
         for game, game_name in GAMES.items():
@@ -73,6 +73,7 @@ def run_demo(out: Path, *, console: Console) -> Path:
             certificate = result.certificate()
             path = certificate.write(out / f"{stage}-{game_name}.certificate.json")
             check.check(check.load(path.read_bytes()))
+            certificates.append(path)
             long_name = "raw" if game == "raw" else "label-balanced"
             title = f"{stage_name[0].upper()}{stage_name[1:]}, {long_name} game"
             sections.append(Section(title, result, noise_floor(result), certificate, shlex.quote(str(path))))
@@ -99,7 +100,12 @@ def run_demo(out: Path, *, console: Console) -> Path:
     for section in sections:
         console.print(Text(f"Certificate:  {section.certificate_path} ({section.title}), checked"))
     console.print(Text(f"Check again:  fairbound check {sections[-1].certificate_path}"))
-    return report
+    return {
+        "report": str(report),
+        "figure": str(figure[0]),
+        "certificates": [str(path) for path in certificates],
+        "record": record,
+    }
 
 
 def _table(record: dict[str, Any]) -> tuple[list[str], list[list[str]]]:

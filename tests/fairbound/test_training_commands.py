@@ -51,6 +51,15 @@ def test_demo_is_repeated_from_what_is_there(demo, monkeypatch, capsys):
     assert "Check again:" in capsys.readouterr().out
 
 
+def test_demo_and_figures_speak_json(demo, monkeypatch, capsys, tmp_path):
+    assert invoke(monkeypatch, "demo", "--out", demo, "--json") == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (demo / "report.html").samefile(result["report"])
+    assert len(result["certificates"]) == 4
+    assert invoke(monkeypatch, "figures", "gap_and_bound", "--results", demo, "--out", tmp_path, "--json") == 0
+    assert len(json.loads(capsys.readouterr().out)) == 3
+
+
 def test_fair_fine_tuning_lowers_the_demo_s_worst_case(demo):
     (line,) = (demo / "runs.jsonl").read_text().splitlines()
     stages = json.loads(line)["stages"]
