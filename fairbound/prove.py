@@ -12,6 +12,7 @@ from rich.text import Text
 from fairbound.proofs import ledger
 
 _STYLES = {"passed": "green", "failed": "bold red", "unavailable": "yellow"}
+_STATUS_STYLES = {"proved": "green", "certified": "cyan", "tested": "yellow", "open": "yellow", "failed": "bold red"}
 
 
 def run_prove(ids: Sequence[str] | None, *, quiet: bool) -> tuple[list[dict[str, Any]], bool]:
@@ -62,26 +63,20 @@ def run_prove(ids: Sequence[str] | None, *, quiet: bool) -> tuple[list[dict[str,
 
 def _print(results: list[ledger.ClaimResult], changed: list[str]) -> None:
     console = Console(highlight=False)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("claim", "status", "leg", "outcome"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("seconds", justify="right", no_wrap=True)
-    table.add_column("what was shown, and what it rests on", overflow="fold")
     for result in results:
-        for number, leg in enumerate(result.legs):
+        console.print(Text.assemble((result.claim.title, "bold"), "  ", (result.status, _STATUS_STYLES[result.status])))
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        for _ in range(3):
+            grid.add_column(no_wrap=True)
+        grid.add_column(overflow="fold")
+        for leg in result.legs:
             detail = Text(leg.detail)
             if leg.outcome == "passed":
                 detail.append(f" [{leg.trusted_base}]", style="dim")
-            first = number == 0
-            table.add_row(
-                result.claim.id if first else "",
-                result.status if first else "",
-                leg.leg,
-                Text(leg.outcome, style=_STYLES[leg.outcome]),
-                f"{leg.seconds:.1f}",
-                detail,
-            )
-    console.print(table)
+            outcome = Text(leg.outcome, style=_STYLES[leg.outcome])
+            grid.add_row(f"  {leg.leg}", outcome, f"{leg.seconds:.1f} s", detail)
+        console.print(grid)
+        console.print()
     for name in changed:
         console.print(Text(f"{name}: the statement is not the one whose proof was accepted.", style="bold red"))
     statuses = [result.status for result in results]
@@ -89,4 +84,4 @@ def _print(results: list[ledger.ClaimResult], changed: list[str]) -> None:
     failed = [result.claim.id for result in results if result.status == "failed"]
     seconds = sum(leg.seconds for result in results for leg in result.legs)
     ending = f"; FAILED: {', '.join(failed)}" if failed else ""
-    console.print(Text(f"\n{len(results)} claims: {counts}{ending}; {seconds:.0f} s"))
+    console.print(Text(f"{len(results)} claims: {counts}{ending}; {seconds:.0f} s"))
