@@ -134,6 +134,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def shown_names(symbols: Iterable[Symbol]) -> str:
+    """Symbols of a log in a sentence, safe to show."""
+    return ", ".join(printable(str(symbol)) for symbol in symbols)
+
+
 def one_kind(symbols: Iterable[Symbol], role: str) -> None:
     """
     Check that all symbols are integers, or all are text.

@@ -9,7 +9,7 @@ from functools import cached_property
 from itertools import combinations
 from typing import Any, Literal
 
-from fairbound.bounds.alphabet import Symbol
+from fairbound.bounds.alphabet import Symbol, shown_names
 from fairbound.bounds.certificate import Certificate
 from fairbound.bounds.channel import Channel, Disparities, OnMissing
 from fairbound.bounds.composition import CompositionPair
@@ -114,6 +114,26 @@ class Certification:
     def confidence(self) -> Fraction:
         """Joint level of everything estimated."""
         return self.limits.confidence
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """What the bound rests on, in sentences."""
+        counts = self.counts
+        lines = [f"{line[0].upper()}{line[1:]}." for line in self.game.assumptions]
+        lines.append("The log's rows are independent draws, and none was used to train, tune or select the model.")
+        lines.append(
+            f"There are no labels but {shown_names(counts.labels)}, and no outputs but {shown_names(counts.outputs)}."
+        )
+        if self.limits.label_marginals is None:
+            lines.append("The two compositions are given, and taken as exact.")
+        else:
+            lines.append("The groups' label marginals were estimated from the log; their error is covered.")
+        if self.on_missing == "vacuous" and counts.missing_cells():
+            a, y = counts.missing_cells()[0]
+            lines.append(
+                f"Cells without rows (such as group {shown_names([a])}, label {shown_names([y])}) count as disparity 1."
+            )
+        return tuple(lines)
 
     @cached_property
     def measured(self) -> dict[str, Fraction | None]:
@@ -260,7 +280,7 @@ class Certification:
                 {"pair": result.name, "point": float(result.point), "upper": float_above(result.upper)}
                 for result in self.pairs
             ],
-            "assumptions": list(self.game.assumptions),
+            "assumptions": list(self.assumptions),
             "not_covered": list(self.game.not_covered),
             "exact": {
                 "confidence": str(self.confidence),

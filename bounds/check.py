@@ -456,6 +456,7 @@ def _check(data: dict[str, Any]) -> str:
         f"{_listed(labels)}, outputs {_listed(outputs)}: with confidence {_decimal(confidence)} the advantage of every "
         f"test is at most {_decimal_above(max(uppers))} for {subject} (at the measured rates: {float(max(points)):.6g})"
         + ("; cells without rows count as disparity 1." if data["on_missing"] == "vacuous" else ".")
+        + " Not covered: shadow models, scores, several draws."
     )
 
 
@@ -548,9 +549,9 @@ def _check_knowledge(data: dict[str, Any]) -> str:
     if total(abs(v) for v in seen.values()) / 2 != value:
         fail("value", "is not the witness's advantage")
     return (
-        f"{data['game']} game, labels {_listed(labels)}, outputs {_listed(outputs)}: given the {len(data['facts'])} "
-        f"linear facts as listed, and worlds at total variation {_decimal(total(map(abs, flat)) / 2)}, the largest "
-        f"advantage of a test is exactly {value} = {float(value):.6g}, and the witness attains it."
+        f"{data['game']} game, labels {_listed(labels)}, outputs {_listed(outputs)}: for worlds at total variation "
+        f"{_decimal(total(map(abs, flat)) / 2)}, given {_facts(data['facts'])}, the largest advantage of a test is "
+        f"exactly {value} (about {float(value):.6g}), and the witness attains it."
     )
 
 
@@ -569,6 +570,15 @@ def _decimal(value: Fraction) -> str:
 def _listed(names: list[Any]) -> str:
     shown = ", ".join(repr(name) for name in names[:6])
     return "{" + shown + (f", ... {len(names)} in all" if len(names) > 6 else "") + "}"
+
+
+def _facts(facts: list[dict[str, Any]]) -> str:
+    """Facts by the names that the certificate gives them."""
+    names = list(dict.fromkeys(fact["name"] for fact in facts))
+    if not names:
+        return "nothing else"
+    more = f" and {len(names) - 4} more" if names[4:] else ""
+    return f"{len(facts)} linear facts (called {', '.join(name[:80] for name in names[:4])}{more})"
 
 
 def _position(alphabet: list[Any], name: Any, where: str) -> int:
@@ -665,14 +675,21 @@ def _plan_cost(
 
 
 def main(arguments: list[str]) -> int:
-    """Check the named files; exit status 1 if one does not hold."""
+    """Check the named files; exit status 1 if one does not hold, 2 if one cannot be read or none is named."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print("usage: python check.py CERTIFICATE.json ...")
+        return 0 if arguments else 2
     status = 0
     for name in arguments:
         try:
             with open(name, "rb") as file:
                 text = file.read(MAX_BYTES + 1)
+        except OSError as error:
+            print(f"{name}: cannot be read ({error.strerror or error})")
+            return 2
+        try:
             print(f"{name}: holds. {check(load(text))}")
-        except (OSError, CheckError) as error:
+        except CheckError as error:
             print(f"{name}: REFUSED. {error}")
             status = 1
     return status

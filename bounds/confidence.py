@@ -40,9 +40,12 @@ def parse_confidence(confidence: float | str | Fraction) -> Fraction:
     NumberError
         If it is not at least 1/2 and below 1.
     """
-    level = to_fraction(confidence)
-    if not Fraction(1, 2) <= level < 1:
-        raise NumberError(f"confidence {confidence} must be at least 0.5 and below 1, for example 0.95.")
+    try:
+        level = to_fraction(confidence)
+    except NumberError:
+        raise NumberError(f"confidence {str(confidence)[:40]!r} is no number; write 0.95 or 19/20.") from None
+    if not Fraction(1, 2) <= level <= 1 - Fraction(1, 10**50):
+        raise NumberError(f"confidence {confidence} must be at least 0.5 and below 1 (by 1e-50), for example 0.95.")
     return level
 
 

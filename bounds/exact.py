@@ -122,9 +122,9 @@ def label_shift_reason(pair: CompositionPair) -> str | None:
     if shift == 0:
         return None
     return (
-        f"the worlds' label marginals differ (total variation {float(shift):.4g}): a constant classifier has "
-        f"Delta_EO = 0, yet its accuracy gap can reach {float(shift):.4g} (C1). Use the exact value (T1), or the "
-        "label-balanced game."
+        f"the worlds' label marginals differ (total variation {float(shift):.4g}): a classifier with Delta_EO = 0 can "
+        f"still have the advantage {float(shift):.4g} (C1; in the labelled game a constant classifier does). Use the "
+        "exact value (T1), or the label-balanced game."
     )
 
 

@@ -84,7 +84,9 @@ def certify_command(
     groups: Annotated[str | None, typer.Option(help="Declared groups, separated by commas.", metavar="A,B")] = None,
     labels: Annotated[
         str | None,
-        typer.Option(help="Declared labels: say which exist, if one may be absent by chance.", metavar="0,1"),
+        typer.Option(
+            help="Declared labels, if one may be absent by chance (with --on-missing vacuous).", metavar="0,1"
+        ),
     ] = None,
     outputs: Annotated[
         str | None, typer.Option(help="Declared predictions; default: the labels, and what occurs.", metavar="0,1")
@@ -107,7 +109,10 @@ def certify_command(
     out: Annotated[Path | None, typer.Option(help="Write the certificate here.", metavar="CERT.json")] = None,
     coq: Annotated[
         Path | None,
-        typer.Option(help="Write a Coq file in which the bound is a theorem; compile it with coqc.", metavar="OUT.v"),
+        typer.Option(
+            help="Write a Coq file that proves the step from the limits to the bound; compile it with coqc.",
+            metavar="OUT.v",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -118,7 +123,10 @@ def certify_command(
     from fairbound.files import write_text
     from fairbound.ingest import count_file, read_pair
 
-    limit = None if max_advantage is None else to_fraction(max_advantage)
+    try:
+        limit = None if max_advantage is None else to_fraction(max_advantage)
+    except NumberError:
+        raise NumberError(f"--max-advantage {max_advantage!r} is no rational number; write 0.3 or 3/10.") from None
     if limit is not None and not 0 <= limit <= 1:
         raise NumberError(f"--max-advantage {max_advantage} lies outside [0, 1]; an advantage is no percentage.")
     for target in (out, coq):
@@ -176,7 +184,9 @@ def certify_command(
 
 @app.command("check")
 def check_command(
-    certificate: Annotated[Path, typer.Argument(help="A certificate that certify wrote.", show_default=False)],
+    certificate: Annotated[
+        Path, typer.Argument(help="A certificate that certify or metrics wrote.", show_default=False)
+    ],
     as_json: Json = False,
 ) -> None:
     """Check a certificate again, with Python's standard library alone."""
@@ -300,7 +310,8 @@ def metrics_command(
     as_json: Json = False,
 ) -> None:
     """Table of fairness metrics: which bound the leak, by how much, each entry with a certificate (T4)."""
-    from fairbound.metrics_table import entries, markdown, write
+    from fairbound.describe import NOT_COVERED_IN_SHORT
+    from fairbound.metrics_table import CAPTION, entries, markdown, write
 
     table = entries()
     paths = write(table, out)
@@ -319,8 +330,8 @@ def metrics_command(
             ]
         )
     else:
-        typer.echo(markdown(table), nl=False)
-        typer.echo(f"\n{len(paths) - 1} certificates in {out}; check one with: fairbound check {paths[1]}")
+        typer.echo(f"{CAPTION}\n\n{markdown(table)}\n{NOT_COVERED_IN_SHORT}")
+        typer.echo(f"{len(paths) - 1} certificates in {out}; check one with: fairbound check {paths[1]}")
 
 
 def _need_training() -> None:

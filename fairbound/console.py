@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,6 @@ from fairbound.bounds.noise import NoiseFloor
 from fairbound.bounds.rational import decimal_above
 from fairbound.describe import (
     above,
-    assumptions,
     label_shift_floor,
     noise_floor_sentence,
     not_covered,
@@ -70,7 +70,7 @@ def print_certification(
     console: Console | None = None,
 ) -> None:
     """
-    Print a result for a reader: the bound in one sentence, the numbers, assumptions, and what is not covered.
+    Print a result for a reader: the bound in one sentence, the numbers, and what is not covered.
 
     Parameters
     ----------
@@ -102,18 +102,20 @@ def print_certification(
     if measured["advantage"] is not None:
         balanced = measured["accuracy_label_balanced"]
         facts.append(
-            f"The log itself shows an accuracy gap of {float(measured['accuracy_raw']):.4f}"
+            f"The log itself shows for {printable(result.worst.name)} an accuracy gap of "
+            f"{float(measured['accuracy_raw']):.4f}"
             + ("" if balanced is None else f" ({float(balanced):.4f} label-balanced)")
             + f" and a best test's advantage of {float(measured['advantage']):.4f} in this game."
         )
     if floor is not None:
         facts.append(noise_floor_sentence(floor))
     _bullets(console, "What went in", facts)
-    _bullets(console, "Assumptions", assumptions(result))
+    _bullets(console, "Assumptions", list(result.assumptions))
     _bullets(console, "Not covered", not_covered(result))
     if certificate is not None:
         path, content = certificate
-        console.print(Text(f"Certificate: {path} ({content.digest[:23]}...); check it with: fairbound check {path}"))
+        console.print(Text(f"Certificate: {path} ({content.digest[:23]}...); check it with:"), soft_wrap=True)
+        console.print(Text(f"fairbound check {shlex.quote(str(path))}"), soft_wrap=True)
     if limit is not None:
         if result.upper <= limit:
             bound = decimal_above(result.upper, 12)

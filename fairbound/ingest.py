@@ -70,6 +70,8 @@ def count_file(
             raise EmptyInputError(f"{source.name} is empty (0 bytes).")
         with source.open("rb") as file:
             is_parquet = file.read(4) == b"PAR1"
+        if source.suffix in (".parquet", ".pq") and not is_parquet:
+            raise FileFormatError(f"{source.name} is not a Parquet file (it does not begin with PAR1).")
     except OSError as error:
         raise FileFormatError(f"cannot read {str(path)[:200]!r}: {error.strerror or error}.") from None
     wanted = _columns(label=label, prediction=prediction, group=group)

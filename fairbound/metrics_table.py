@@ -72,6 +72,14 @@ def entries() -> list[Entry]:
     ]
 
 
+CAPTION = (
+    "Largest advantage of one draw's adversary, exact, for one instance: two pure worlds with base rates "
+    f"{BASE_RATES[0]} and {BASE_RATES[1]}, metrics within {LIMIT} (accuracy {ACCURACY}, true and false positive rate "
+    f"{TRUE_POSITIVE_RATE} and {FALSE_POSITIVE_RATE} where known), measured in a population that is half of each. "
+    "Balanced: the game has equal label marginals; the metric is still measured in the original population."
+)
+
+
 def markdown(table: list[Entry]) -> str:
     """The table as Markdown."""
     columns = [(balanced, game) for balanced in (False, True) for game in GAMES]
@@ -88,5 +96,5 @@ def write(table: list[Entry], folder: Path) -> list[Path]:
     """Write metrics.md and one certificate per entry into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     page = folder / "metrics.md"
-    page.write_text(markdown(table), encoding="utf-8")
+    page.write_text(f"{CAPTION}\n\n{markdown(table)}", encoding="utf-8")
     return [page, *(entry.worst.certificate().write(folder / entry.file_name) for entry in table)]

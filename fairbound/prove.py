@@ -12,7 +12,14 @@ from rich.text import Text
 from fairbound.proofs import ledger
 
 _STYLES = {"passed": "green", "failed": "bold red", "unavailable": "yellow"}
-_STATUS_STYLES = {"proved": "green", "certified": "cyan", "tested": "yellow", "open": "yellow", "failed": "bold red"}
+_STATUS_STYLES = {
+    "proved": "green",
+    "proved in part": "green",
+    "certified": "cyan",
+    "tested": "yellow",
+    "open": "yellow",
+    "failed": "bold red",
+}
 
 
 def run_prove(ids: Sequence[str] | None, *, quiet: bool) -> tuple[list[dict[str, Any]], bool]:
@@ -80,7 +87,7 @@ def _print(results: list[ledger.ClaimResult], changed: list[str]) -> None:
     for name in changed:
         console.print(Text(f"{name}: the statement is not the one whose proof was accepted.", style="bold red"))
     statuses = [result.status for result in results]
-    counts = ", ".join(f"{statuses.count(name)} {name}" for name in ("proved", "certified", "tested"))
+    counts = ", ".join(f"{statuses.count(name)} {name}" for name in ("proved", "proved in part", "certified", "tested"))
     failed = [result.claim.id for result in results if result.status == "failed"]
     seconds = sum(leg.seconds for result in results for leg in result.legs)
     ending = f"; FAILED: {', '.join(failed)}" if failed else ""

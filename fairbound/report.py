@@ -14,7 +14,7 @@ from fairbound import __version__
 from fairbound.bounds.certificate import Certificate
 from fairbound.bounds.certify import Certification
 from fairbound.bounds.noise import NoiseFloor
-from fairbound.describe import above, assumptions, noise_floor_sentence, not_covered, percent, published_form, verdict
+from fairbound.describe import above, noise_floor_sentence, not_covered, percent, published_form, verdict
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def _section(section: Section) -> dict[str, Any]:
             published_form(result),
             noise_floor_sentence(section.floor),
         ],
-        "assumptions": assumptions(result),
+        "assumptions": list(result.assumptions),
         "not_covered": not_covered(result),
         "digest": section.certificate.digest,
         "path": section.certificate_path,

@@ -16,6 +16,19 @@ from fairbound.bounds.certify import Certification
 from fairbound.bounds.channel import Channel
 from fairbound.bounds.composition import Composition, CompositionPair
 from fairbound.bounds.counts import Counts
+from fairbound.bounds.rational import to_fraction
+from fairbound.describe import verdict
+
+__all__ = [
+    "assert_advantage_below",
+    "assert_gap_within_bound",
+    "channels",
+    "composition_pairs",
+    "compositions",
+    "counts",
+    "disparities",
+    "simplex_points",
+]
 
 _GROUPS: tuple[Symbol, ...] = ("a", "b", "c", "d", "e", "f")
 
@@ -118,9 +131,30 @@ def counts(
     return Counts(_GROUPS[:groups], alphabet, alphabet, tuple(tuple(map(tuple, plane)) for plane in table))
 
 
+def assert_advantage_below(result: Certification, limit: float | str | Fraction) -> None:
+    """
+    Assert that a certified bound is at most a limit: a gate for a model's tests, like ``--max-advantage``.
+
+    Parameters
+    ----------
+    result : Certification
+    limit : float, text or Fraction
+        In [0, 1]; compared exactly.
+
+    Raises
+    ------
+    AssertionError
+        Saying what was bounded and how far it is above the limit.
+    """
+    if result.upper > to_fraction(limit):
+        raise AssertionError(f"{verdict(result)} The limit is {limit}.")
+
+
 def assert_gap_within_bound(result: Certification) -> None:
     """
     Assert that no gap that a log shows exceeds the exact bound computed from it.
+
+    It holds for every model, by T1: it tests this package (and the way a log was made), not the model.
 
     The measured advantage of the best test and the accuracy gap (raw for the raw game, label-balanced for the
     label-balanced one) must not exceed T1's value, nor that its confidence bound. All are compared as fractions.

@@ -57,7 +57,7 @@ def draw() -> Figure:
             )
         axis.set_xlabel("label shift (total variation of the label marginals)")
         axis.set_ylabel("advantage")
-        axis.set_ylim(0, 1.02)
+        axis.set_ylim(-0.02, 1.02)
         axis.legend(fontsize=7.5, loc="upper left")
     return figure
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
 from fairbound.bounds.certify import Certification, PairResult
 from fairbound.bounds.channel import Disparities
 from fairbound.bounds.composition import Composition, CompositionPair
+from fairbound.bounds.errors import CertificateError
 from fairbound.bounds.transport import cheapest_plan
 
+MAX_CERTIFICATES = 400
 CHECKER = Path(__file__).parent / "kernel" / "Checker.v"
 
 
@@ -19,8 +23,9 @@ def coq_file(result: Certification) -> str:
 
     For given compositions it holds one certificate. Where label marginals were estimated, the bound is the largest over
     the vertices of the marginals within their limits, and the file holds a certificate for each vertex. What it proves
-    is the step from the upper limits of the disparities to the advantage; that the limits hold with the stated
-    confidence (T9) is not part of it.
+    is, for each composition pair that it lists, the step from the upper limits of the disparities to the advantage, for
+    rational channels and tests. Not part of it (T9): that the limits hold with the stated confidence, that the listed
+    pairs are the vertices, and that the worst case over all marginals within their limits is at a vertex.
 
     Parameters
     ----------
@@ -33,12 +38,17 @@ def coq_file(result: Certification) -> str:
     upper = result.upper_disparities
     bound = _rational(result.upper)
     parts = [CHECKER.read_text(encoding="utf-8").rstrip(), "", _header(result)]
-    names = []
+    names: list[str] = []
     for number, pair_result in enumerate(result.pairs):
-        for vertex, pair in enumerate(_vertices(result, pair_result)):
+        for vertex, (pair, distances) in enumerate(_instances(result, pair_result)):
+            if len(names) == MAX_CERTIFICATES:
+                raise CertificateError(
+                    f"the Coq file would hold more than {MAX_CERTIFICATES} certificates; name one pair of groups "
+                    "(--pure), or give the compositions (--pair)."
+                )
             name = f"pair_{number}_{vertex}"
             names.append(name)
-            body = _certificate(pair, upper, result.theorem == "T1b")
+            body = _certificate(pair, distances, upper.per_label, result.theorem == "T1b")
             parts.append(f"Definition {name} : certificate :=\n{body}.\n")
     listed = "; ".join(names)
     parts.append(
@@ -61,34 +71,40 @@ def coq_file(result: Certification) -> str:
 def _header(result: Certification) -> str:
     balance = "label-balanced " if result.label_balanced else ""
     pairs = len(result.pairs)
+    game = re.sub(r"[^\w -]", "", result.game.name)
     return (
-        f"(** * The certified numbers\n\n    {balance}{result.game.name} game, {result.theorem}, {result.counts.rows} "
+        f"(** * The certified numbers\n\n    {balance}{game} game, {result.theorem}, {result.counts.rows} "
         f"rows, {pairs} pair{'s' if pairs > 1 else ''} of worlds, confidence {result.confidence}.\n"
-        "    Groups and labels are numbered in the order of the log's alphabets. Where several certificates\n"
-        "    belong to one pair, they are the vertices of the label marginals within their limits (T9). *)\n"
+        "    Groups and labels are numbered in the order of the log's alphabets (two pure worlds: their two groups).\n"
+        "    Where several certificates belong to one pair, they are the vertices of the label marginals within their\n"
+        "    limits. That the limits hold and that the worst case is at a vertex is T9, which is not proved here. *)\n"
     )
 
 
-def _vertices(result: Certification, pair_result: PairResult) -> list[CompositionPair]:
-    """The pairs of worlds whose values have to be bounded."""
+def _instances(result: Certification, pair_result: PairResult) -> list[tuple[CompositionPair, Disparities]]:
+    """The pairs of worlds whose values have to be bounded, with the upper limits of their groups' distances."""
+    upper = result.upper_disparities
     marginals = result.limits.label_marginals
     if marginals is None or pair_result.groups is None:
-        return [pair_result.pair]
-    first, second = (result.counts.groups.index(group) for group in pair_result.groups)
+        return [(pair_result.pair, upper)]
+    # The other groups have no mass in either world.
+    two = tuple(result.counts.groups.index(group) for group in pair_result.groups)
+    distances = Disparities(
+        upper.labels, tuple(tuple(tuple(matrix[a][b] for b in two) for a in two) for matrix in upper.pairwise)
+    )
+    labels = result.counts.labels
+    nothing = (Fraction(0),) * len(labels)
 
-    def world(group: int, marginal: tuple[Fraction, ...]) -> Composition:
-        nothing = (Fraction(0),) * len(marginal)
-        rows = tuple(marginal if a == group else nothing for a in range(len(result.counts.groups)))
-        return Composition(result.counts.groups, result.counts.labels, rows)
+    def pair(p: tuple[Fraction, ...], q: tuple[Fraction, ...]) -> tuple[CompositionPair, Disparities]:
+        worlds = (Composition(pair_groups, labels, rows) for rows in ((p, nothing), (nothing, q)))
+        return CompositionPair(*worlds), distances
 
+    pair_groups = pair_result.groups
+    first, second = (marginals[a] for a in two)
     if result.label_balanced:
-        lower = tuple((p + q) / 2 for p, q in zip(marginals[first], marginals[second], strict=True))
-        return [CompositionPair(world(first, p), world(second, p)) for p in _extreme_points(lower)]
-    return [
-        CompositionPair(world(first, p), world(second, q))
-        for p in _extreme_points(marginals[first])
-        for q in _extreme_points(marginals[second])
-    ]
+        common = tuple((p + q) / 2 for p, q in zip(first, second, strict=True))
+        return [pair(p, p) for p in _extreme_points(common)]
+    return [pair(p, q) for p in _extreme_points(first) for q in _extreme_points(second)]
 
 
 def _extreme_points(lower: tuple[Fraction, ...]) -> list[tuple[Fraction, ...]]:
@@ -96,8 +112,8 @@ def _extreme_points(lower: tuple[Fraction, ...]) -> list[tuple[Fraction, ...]]:
     return [tuple(v + rest if i == j else v for j, v in enumerate(lower)) for i in range(len(lower))]
 
 
-def _certificate(pair: CompositionPair, upper: Disparities, pairwise: bool) -> str:
-    plan = cheapest_plan(pair, upper)
+def _certificate(pair: CompositionPair, distances: Disparities, disparity: Sequence[Fraction], pairwise: bool) -> str:
+    plan = cheapest_plan(pair, distances)
     labels = []
     for y, flows in enumerate(plan.flows):
         cells = "; ".join(
@@ -107,8 +123,8 @@ def _certificate(pair: CompositionPair, upper: Disparities, pairwise: bool) -> s
         shipped = "; ".join(f"Ship {a} {b} {_rational(mass)}" for a, b, mass in flows)
         matrix = ""
         if pairwise:
-            matrix = "; ".join(f"[{'; '.join(map(_rational, row))}]" for row in upper.pairwise[y])
-        labels.append(f"  Label [{cells}]\n    [{shipped}] {_rational(upper.per_label[y])} [{matrix}]")
+            matrix = "; ".join(f"[{'; '.join(map(_rational, row))}]" for row in distances.pairwise[y])
+        labels.append(f"  Label [{cells}]\n    [{shipped}] {_rational(disparity[y])} [{matrix}]")
     return f"  Certificate {len(pair.groups)} [\n" + ";\n".join(labels) + "\n  ]"
 
 

@@ -26,9 +26,12 @@ ROOT = Path(__file__).parent
 IDS = ("T1", "T1a", "T1b", "T2", "T3", "T4", "T5", "T6", "T8", "T9", "T10", "C1", "C3a", "C3b", "C8")
 PYTHON_LEGS = ("symbolic", "dual", "search")
 ACCEPTED = ROOT / "accepted.json"
+# Claims whose kernel leg rests on the theorems of another folder too: T1 is attained by T2's witness.
+KERNEL_ALSO = {"T1": ("t2",)}
 
 Outcome = Literal["passed", "failed", "unavailable"]
-Status = Literal["proved", "certified", "tested", "open", "failed"]
+Status = Literal["proved", "proved in part", "certified", "tested", "open", "failed"]
+_OPTIONAL = ("z3",)
 
 
 @dataclass(frozen=True)
@@ -59,14 +62,23 @@ class Claim:
     @property
     def statement_hash(self) -> str:
         """
-        SHA-256 over what is claimed: the claim section of the statement, and the formal statements in Coq.
+        SHA-256 over what is claimed, and by which legs.
 
-        White space and Coq comments do not count.
+        It covers the statement's sections Claim and Legs, the names of the legs, and the Coq files of the claim and of
+        all that they need, without proofs, lemmas and comments. White space does not count.
         """
-        section = re.search(r"^## Claim$(.*?)(?=^## |\Z)", self.statement, re.DOTALL | re.MULTILINE)
-        parts = [" ".join((section.group(1) if section else "").split())]
-        parts += [text for path in sorted(self.folder.glob("*.v")) for text in coq.formal_statements(path)]
+        parts = [" ".join(self.legs)]
+        for heading in ("Claim", "Legs"):
+            section = re.search(rf"^## {heading}$(.*?)(?=^## |\Z)", self.statement, re.DOTALL | re.MULTILINE)
+            parts.append(" ".join((section.group(1) if section else "").split()))
+        for path in coq.required_files(ROOT, self.folder.name):
+            parts += coq.formal_statements(path)
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    @property
+    def kernel_covers_all(self) -> bool:
+        """Whether Coq proves the whole claim; where not, the statement's kernel leg says what is left."""
+        return bool(re.search(r"^- kernel: the whole claim", self.statement, re.MULTILINE))
 
 
 @dataclass(frozen=True)
@@ -111,15 +123,16 @@ class ClaimResult:
         """
         How far the claim is established.
 
-        ``proved``: a proof checker accepted the general statement. ``certified``: an exact derivation or certificates
-        were checked. ``tested``: only searched. ``failed``: a leg failed. ``open``: no leg could run.
+        ``proved``: a proof checker accepted the general statement. ``proved in part``: a part of it that the statement
+        names. ``certified``: an exact derivation was checked, or certificates of the kind that come with every
+        instance. ``tested``: a search found no violation. ``failed``: a leg failed. ``open``: no leg could run.
         """
         outcomes = {leg.leg: leg.outcome for leg in self.legs}
         if "failed" in outcomes.values():
             return "failed"
         passed = {leg for leg, outcome in outcomes.items() if outcome == "passed"}
         if "kernel" in passed:
-            return "proved"
+            return "proved" if self.claim.kernel_covers_all else "proved in part"
         if passed & {"symbolic", "dual"}:
             return "certified"
         return "tested" if passed else "open"
@@ -187,7 +200,7 @@ def run(ids: Iterable[str] | None = None, *, progress: Callable[[str, str], None
                 progress(claim.id, leg)
             if leg == "kernel":
                 if library is None:
-                    library = coq.build(ROOT, {other.folder.name for other in chosen})
+                    library = coq.build(ROOT, {name for other in chosen for name in _kernel_folders(other)})
                 legs.append(_kernel_leg(library, claim))
             else:
                 legs.append(_python_leg(claim, leg))
@@ -203,18 +216,30 @@ def _python_leg(claim: Claim, leg: str) -> LegResult:
         module = import_module(module_name)
         base = module.TRUSTED_BASE
         detail, outcome = module.run(), "passed"
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.startswith("fairbound"):
-            raise
-        detail, outcome = f"needs {error.name}; install it with: pip install 'fairbound[proofs]'", "unavailable"
+        if not isinstance(detail, str) or not detail:
+            detail, outcome = "the leg says nothing about what it established", "failed"
     except ProofFailure as failure:
         detail, outcome = str(failure), "failed"
+    except Exception as error:
+        detail, outcome = f"{type(error).__name__}: {error}", "failed"
+        if isinstance(error, ModuleNotFoundError) and error.name in _OPTIONAL:
+            detail, outcome = f"needs {error.name}; install it with: pip install 'fairbound[proofs]'", "unavailable"
     return LegResult(leg, outcome, detail, base, time.perf_counter() - start)  # type: ignore[arg-type]
 
 
+def _kernel_folders(claim: Claim) -> tuple[str, ...]:
+    return (claim.folder.name, *KERNEL_ALSO.get(claim.id, ()))
+
+
 def _kernel_leg(library: coq.Library, claim: Claim) -> LegResult:
-    outcome, detail, seconds = library.verdict(claim.folder)
-    return LegResult("kernel", outcome, detail, library.trusted_base, seconds)
+    details, seconds = [], 0.0
+    for name in _kernel_folders(claim):
+        outcome, detail, took = library.verdict(ROOT / name)
+        seconds += took
+        if outcome != "passed":
+            return LegResult("kernel", outcome, detail, library.trusted_base, seconds)
+        details.append(detail)
+    return LegResult("kernel", "passed", ", ".join(details), library.trusted_base, seconds)
 
 
 def accepted_hashes() -> dict[str, str]:
@@ -226,7 +251,7 @@ def accepted_hashes() -> dict[str, str]:
 def changed_statements(of: Sequence[Claim] | None = None) -> list[str]:
     """Claims whose statement is not the one whose proof was accepted."""
     accepted = accepted_hashes()
-    return [c.id for c in of or claims().values() if accepted.get(c.id) != c.statement_hash]
+    return [c.id for c in (claims().values() if of is None else of) if accepted.get(c.id) != c.statement_hash]
 
 
 def accept() -> None:

@@ -17,7 +17,11 @@ from typing import Literal
 INSTALL = "apt-get install coq (Debian, Ubuntu) or opam install coq"
 GOLDEN = Path(__file__).parent / "assumptions.golden"
 TIME_LIMIT_SECONDS = 600
-_KEPT = ("Theorem", "Definition", "Fixpoint", "Inductive", "Record", "Context", "Variable", "Hypothesis", "Notation")
+_SHARED = ("Game", "Checker")
+_FORBIDDEN = re.compile(
+    r"\b(Admitted|admit|give_up|Axioms?|Parameters?|Conjectures?|Admit Obligations|bypass_check|Type In Type"
+    r"|Unset\s+\w+\s+Checking|Unset\s+Guard\s+Checking|(Uns|S)et\s+(Guard|Positivity|Universe)\w*)\b"
+)
 
 
 @dataclass(frozen=True)
@@ -58,21 +62,27 @@ class Library:
         """
         if self.version is None:
             return "unavailable", f"needs Coq; install it with: {INSTALL}", 0.0
-        files = [f"{folder.name}/{path.name}" for path in sorted(folder.glob("*.v"))]
-        seconds = sum(self.seconds.get(name, 0.0) for name in files)
-        for name in files:
+        paths = {f"{folder.name}/{path.name}": path for path in sorted(folder.glob("*.v"))}
+        seconds = sum(self.seconds.get(name, 0.0) for name in paths)
+        for path in required_files(folder.parent, folder.name):
+            gap = _FORBIDDEN.search(_without_comments(path.read_text(encoding="utf-8")))
+            if gap is not None:
+                return "failed", f"{path.parent.name}/{path.name} contains {gap.group(0)!r}", seconds
+        for name in (*paths, *(f"kernel/{module}.v" for module in _SHARED)):
             if name in self.errors:
                 return "failed", f"{name} does not compile: {self.errors[name]}", seconds
         golden = golden_assumptions()
-        modules = tuple(f"{Path(name).stem}." for name in files)
-        theorems = [name for name in golden if name.startswith(modules)]
-        if not theorems:
-            return "failed", "no theorem of the folder is in the golden list of assumptions", seconds
-        for name in theorems:
+        stated = set().union(*(theorems(path) for path in paths.values()))
+        listed = {name for name in golden if name.split(".")[0] in {path.stem for path in paths.values()}}
+        if not stated or stated != listed:
+            odd = sorted(stated ^ listed) or ["nothing"]
+            return "failed", f"theorems stated and theorems in the list of assumptions differ: {odd[0]}", seconds
+        shared = {name for name in golden if name.split(".")[0] in _SHARED}
+        for name in (*sorted(listed), *sorted(shared)):
             if self.assumptions.get(name) != golden[name]:
                 found = self.assumptions.get(name, "nothing")
                 return "failed", f"{name} rests on {found}, accepted was {golden[name]}", seconds
-        short = ", ".join(name.split(".", 1)[1] for name in theorems)
+        short = ", ".join(name.split(".", 1)[1] for name in sorted(listed))
         return "passed", short, seconds
 
 
@@ -103,12 +113,14 @@ def build(root: Path, folders: Collection[str] | None = None) -> Library:
     compiler = shutil.which("coqc")
     if compiler is None:
         return Library(None, {}, {}, {})
-    version = subprocess.run([compiler, "--print-version"], capture_output=True, text=True, check=True).stdout.split()[
-        0
-    ]
+    answer = subprocess.run([compiler, "--print-version"], capture_output=True, text=True, check=True)
+    version = answer.stdout.split()[0]
     sources = {str(path.relative_to(root)): path for path in sorted(root.glob("*/*.v"))}
     needs = _needs(sources)
-    wanted = _closure(needs, [name for name in sources if folders is None or name.split("/")[0] in folders])
+    if len({path.stem for path in sources.values()}) < len(sources):
+        raise ValueError("two Coq files have the same name")
+    chosen = None if folders is None else {*folders, "kernel"}
+    wanted = _closure(needs, [name for name in sources if chosen is None or name.split("/")[0] in chosen])
     audits = _audits(wanted)
     seconds: dict[str, float] = {}
     errors: dict[str, str] = {}
@@ -149,8 +161,10 @@ def build(root: Path, folders: Collection[str] | None = None) -> Library:
                 elif name in sources:
                     seconds[name] = took
                 else:
-                    theorems = re.findall(r"^Print Assumptions (.+)\.$", audits[name][1], re.MULTILINE)
-                    assumptions |= dict(zip(theorems, _assumptions(output), strict=False))
+                    names = re.findall(r"^Print Assumptions (.+)\.$", audits[name][1], re.MULTILINE)
+                    printed = list(_assumptions(output))
+                    if len(printed) == len(names):
+                        assumptions |= dict(zip(names, printed, strict=True))
                     seconds[audits[name][0]] += took
             waiting = {name: needed for name, needed in waiting.items() if not needed & set(errors) or name in sources}
     return Library(version, seconds, errors, assumptions)
@@ -161,20 +175,31 @@ def _audits(files: Collection[str]) -> dict[str, tuple[str, str]]:
     audits = {}
     for name in files:
         folder, module = Path(name).parent.name, Path(name).stem
-        theorems = [theorem for theorem in golden_assumptions() if theorem.startswith(f"{module}.")]
-        if theorems:
-            printed = "".join(f"Print Assumptions {theorem}.\n" for theorem in theorems)
+        names = [theorem for theorem in golden_assumptions() if theorem.startswith(f"{module}.")]
+        if names:
+            printed = "".join(f"Print Assumptions {name}.\n" for name in names)
             audits[f"audit_{module}.v"] = (name, f"From Fairbound.{folder} Require {module}.\n{printed}")
     return audits
 
 
 def _assumptions(output: str) -> Iterator[str]:
-    """One line per printed theorem: the axioms, sorted, or that there are none."""
+    """
+    One line per printed theorem: the axioms, sorted, or that there are none.
+
+    A line that is no plain ``name : type`` (a guarded or positive check that was switched off, say) is kept as it is,
+    so that it differs from everything accepted.
+    """
     for block in re.split(r"^(?=Axioms:|Closed under the global context)", output, flags=re.MULTILINE):
         if block.startswith("Closed"):
-            yield "Closed under the global context"
+            rest = block.split("\n", 1)[1].strip()
+            yield "Closed under the global context" + (f", {rest}" if rest else "")
         elif block.startswith("Axioms:"):
-            yield ", ".join(sorted(re.findall(r"^([\w.]+)\s*:", block.split("\n", 1)[1], re.MULTILINE)))
+            entries = []
+            for line in block.split("\n")[1:]:
+                if line.strip() and not line[0].isspace():
+                    plain = re.fullmatch(r"([^\s:]+)\s*(:.*)?", line)
+                    entries.append(plain.group(1) if plain else line.strip())
+            yield ", ".join(sorted(entries))
 
 
 def _needs(sources: dict[str, Path]) -> dict[str, set[str]]:
@@ -222,7 +247,9 @@ def _without_comments(text: str) -> str:
 
 def formal_statements(path: Path) -> list[str]:
     """
-    What a Coq file claims: definitions and theorem statements, without comments, proofs and lemmas.
+    What a Coq file says: every sentence but comments and the proofs of propositions.
+
+    Definitions that are made by proof are kept whole: their proof is their meaning.
 
     Parameters
     ----------
@@ -231,9 +258,23 @@ def formal_statements(path: Path) -> list[str]:
     Returns
     -------
     list of str
-        Sentences with white space normalised, in order.
+        Sentences with white space normalised, in order; lemmas, which serve proofs only, are left out.
     """
     text = _without_comments(path.read_text(encoding="utf-8"))
-    text = re.sub(r"\bProof\b.*?\b(Qed|Defined)\.", "", text, flags=re.DOTALL)
+    text = re.sub(r"\bProof\b(?:(?!\bDefined\.|\bProof\b).)*?\bQed\.", "", text, flags=re.DOTALL)
     sentences = (" ".join(sentence.split()) for sentence in re.split(r"\.(?=\s|\Z)", text))
-    return [sentence for sentence in sentences if sentence.split(" ", 1)[0] in _KEPT]
+    return [sentence for sentence in sentences if sentence and not sentence.startswith("Lemma ")]
+
+
+def required_files(root: Path, folder: str) -> list[Path]:
+    """A folder's Coq files and all that they need, whose definitions give its statements their meaning."""
+    sources = {str(path.relative_to(root)): path for path in sorted(root.glob("*/*.v"))}
+    own = [name for name in sources if name.split("/")[0] == folder]
+    return [sources[name] for name in _closure(_needs(sources), own)]
+
+
+def theorems(path: Path) -> set[str]:
+    """Names (``Module.theorem``) of the theorems that a file states."""
+    sentences = formal_statements(path)
+    words = (sentence.split() for sentence in sentences if sentence.startswith(("Theorem ", "Corollary ")))
+    return {f"{path.stem}.{word[1].rstrip(':')}" for word in words}

@@ -34,6 +34,17 @@ def parity_statements(pair: CompositionPair, limit: Fraction) -> None:
                 require(found.value == limit, f"parity does not bound the {game} game by its limit")
             else:
                 require(found.value > 2 * limit, f"parity bounds the {game} game, which it does not speak of")
+    odds = nothing.equalized_odds(limit)
+    for fact in (odds.accuracy(population, Fraction(17, 20)), odds.operating_point(population, 1, 1, Fraction(3, 5))):
+        for game in GAMES:
+            found = worst_case_given(pair, fact, game)
+            check.check(dict(found.certificate().data))
+            require(found.value <= worst_case_given(pair, odds, game).value, "one more fact raises the worst case")
+            require(
+                found.witness.replay() == found.value, "the witness with an equality fact does not attain its value"
+            )
+    correct = worst_case_given(pair, odds.accuracy(population, Fraction(17, 20)), "correctness").value
+    require(correct < worst_case_given(pair, odds, "correctness").value, "a known accuracy tells nothing")
     free = worst_case_given(pair, nothing.equalized_odds(limit, only=[1])).value
     require(free == worst_case_advantage(pair, (Fraction(1), limit)).value, "equal opportunity bounds the other label")
 

@@ -150,7 +150,7 @@ def test_what_a_reader_sees(run, log):
     _, out, _ = run("certify", log, *COLUMNS, "--pure", "M", "F")
     words = " ".join(out.split())
     for phrase in (
-        "With confidence 95 %, an adversary who sees the prediction and the true label",
+        "With confidence 95 %, an adversary who, for one random person, sees the prediction and the true label",
         "tells a population of M only from one of F only",
         "equalized odds difference",
         "Assumptions",

@@ -87,4 +87,4 @@ def test_sentences_fit_what_was_certified():
     given = certify_counts(table, pair=certify_counts(table).worst.pair)
     assert worlds(given) == "the first given population from the second"
     assert "is no bound here" in published_form(certify_counts(table))
-    assert "it is a bound here" in published_form(certify_counts(table, label_balanced=True))
+    assert "there it is a bound" in published_form(certify_counts(table, label_balanced=True))

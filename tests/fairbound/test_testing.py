@@ -9,7 +9,7 @@ import pytest
 from hypothesis import find
 
 from fairbound.bounds import Counts, certify_counts
-from fairbound.testing import assert_gap_within_bound, channels, composition_pairs, counts
+from fairbound.testing import assert_advantage_below, assert_gap_within_bound, channels, composition_pairs, counts
 
 TABLE = Counts(("a", "b"), (0, 1), (0, 1), (((700, 100), (60, 90)), ((500, 120), (100, 250))))
 
@@ -28,6 +28,14 @@ def test_the_assertion_notices_each_kind_of_excess(label_balanced):
     weakened = dataclasses.replace(result, pairs=(dataclasses.replace(pair, upper=pair.point - Fraction(1, 10**12)),))
     with pytest.raises(AssertionError, match="exceeds its upper bound"):
         assert_gap_within_bound(weakened)
+
+
+def test_the_gate_holds_a_model_to_its_limit():
+    result = certify_counts(TABLE, label_balanced=True)
+    assert_advantage_below(result, result.upper)
+    assert_advantage_below(result, 0.9)
+    with pytest.raises(AssertionError, match=r"with an advantage of at most .* The limit is"):
+        assert_advantage_below(result, result.upper - Fraction(1, 10**12))
 
 
 def test_the_strategies_reach_the_corners():
