@@ -1,4 +1,4 @@
-"""C3a: a family of models, along which a disparity grows and the accuracy gap falls."""
+"""C3a: a family from the statement's M to its M', along which a disparity grows and the accuracy gap falls."""
 
 from __future__ import annotations
 
@@ -26,8 +26,10 @@ def run() -> str:
     # Pure worlds of one group each, both labels equally likely in both.
     world_0, world_1 = ((half, half), (zero, zero)), ((zero, zero), (half, half))
     d = tuple(tuple(p - q for p, q in zip(*rows, strict=True)) for rows in zip(world_0, world_1, strict=True))
-    # Rates of being correct: group 0 gains 1/2 on label 0, group 1 gains t on label 1.
-    correct = ((half, half + second_gap(t)), (zero, half))
+    # Rates of being correct on the labels 0 and 1: the statement's M at t = 0, its M' at t = 1/2.
+    correct = ((2 * half, half), (half, half - second_gap(t)))
+    ends = [[[rate.evaluate(t, at) for rate in row] for row in correct] for at in (QQ(0), QQ(1, 2))]
+    require(ends == [[[1, QQ(1, 2)], [QQ(1, 2), last]] for last in (QQ(1, 2), 1)], f"the end points are {ends}")
     rates: list[list[dict[Any, Poly]]] = [[{y: rate, 1 - y: 1 - rate} for y, rate in enumerate(row)] for row in correct]
     cell = Cell([t, half - t])
     for row in correct:
@@ -44,8 +46,9 @@ def run() -> str:
     start, end = (advantage.evaluate(t, value) for value in (QQ(0), QQ(1, 2)))
     require((start, end) == (QQ(1, 4), 0), f"the advantage goes from {start} to {end}")
     return (
-        "with disparities (1/2, t), the advantage in the correctness game is (1/2 - t) / 2: as t goes from 0 to 1/2 no "
-        "disparity falls, one grows, and the advantage falls from 1/4 to 0"
+        "for rates of being correct (1, 1/2) and (1/2, 1/2 + t), with disparities (1/2, t), the advantage in the "
+        "correctness game is (1/2 - t) / 2: as t goes from 0 (M) to 1/2 (M'), no disparity falls, one grows, and the "
+        "advantage falls from 1/4 to 0"
     )
 
 

@@ -4,9 +4,13 @@
     A certificate lists, for each label, the masses P0(a,y), P1(a,y) of every group, a transport plan (flows between
     groups) and the prices: delta_y for every pair of groups, or a matrix of pairwise distances.
     [check cert bound = true] implies ([check_sound]): both worlds are probability mass functions, and for every finite
-    output alphabet, every channel Q(z|a,y) whose rows within label y are at total variation at most the prices, and
-    every randomised test of what one draw shows (labelled, correctness, unlabelled, or any other view of (y, z)),
+    output alphabet, every channel Q(z|a,y) with rational probabilities whose rows within label y are at total variation
+    at most the prices, and every randomised test, with rational probabilities, of what one draw shows (labelled,
+    correctness, unlabelled, or any other view of (y, z)),
       | P0(test accepts) - P1(test accepts) | <= bound.
+    No price is negative, so there are such channels ([check_nonvacuous]) and the bound is not negative either.
+    Channels and tests range over the rationals here; the real-valued statements are T1 and T1b (T1.v and T1b.v), which
+    rest on the axioms of Coq's reals.
 
     The file imports the standard library alone.  To certify numbers, append them to its text as in the example at its
     end, and compile.
@@ -119,6 +123,7 @@ Definition flow_ok (n : nat) (f : flow) : bool :=
 Definition label_ok (n : nat) (l : label) : bool :=
   (length (cells l) =? n)
   && forallb (fun x => Qle_bool 0 (mass_0 x) && Qle_bool 0 (mass_1 x)) (cells l)
+  && (Qle_bool 0 (disparity l) && forallb (forallb (Qle_bool 0)) (pairwise l))
   && forallb (flow_ok n) (flows l).
 
 Definition check (c : certificate) (bound : Q) : bool :=
@@ -296,6 +301,7 @@ Proof.
   { intros a y Ha Hy. apply in_seq in Ha, Hy. rewrite forallb_forall in Hok.
     assert (I : In (the_label c y) (labels c)) by (apply nth_In; lia).
     specialize (Hok _ I). unfold label_ok in Hok. apply andb_true_iff in Hok. destruct Hok as [Hok _].
+    apply andb_true_iff in Hok. destruct Hok as [Hok _].
     apply andb_true_iff in Hok. destruct Hok as [L Hc]. apply Nat.eqb_eq in L. rewrite forallb_forall in Hc.
     assert (J : In (the_cell (the_label c y) a) (cells (the_label c y))) by (apply nth_In; lia).
     specialize (Hc _ J). apply andb_true_iff in Hc. rewrite !Qle_bool_iff in Hc. exact Hc. }
@@ -349,6 +355,54 @@ Proof. intros H Out os correct. now apply check_sound. Qed.
 Theorem check_unlabelled (c : certificate) (bound : Q) : check c bound = true ->
   forall (Out : Type) (os : list Out), bounds_advantage c bound os (fun _ z => z).
 Proof. intros H Out os. now apply check_sound. Qed.
+
+(** * The bounds are about something: there are channels within the disparities *)
+
+Lemma price_nonnegative (n : nat) (l : label) (i j : nat) : label_ok n l = true -> 0 <= price l i j.
+Proof.
+  unfold label_ok. rewrite !andb_true_iff. intros [[_ [D M]] _]. apply Qle_bool_iff in D. unfold price.
+  destruct (nth_in_or_default i (pairwise l) []) as [I|E]; [|rewrite E; now destruct j].
+  rewrite forallb_forall in M. specialize (M _ I). rewrite forallb_forall in M.
+  destruct (nth_in_or_default j (nth i (pairwise l) []) (disparity l)) as [I'|E']; [|now rewrite E'].
+  now apply Qle_bool_iff, M.
+Qed.
+
+(** A channel that ignores the group and the label. *)
+Lemma constant_within (c : certificate) (bound : Q) {Out : Type} (os : list Out) (p : Out -> Q) :
+  check c bound = true -> (forall z, In z os -> 0 <= p z) -> sum os p == 1 ->
+  channel c os (fun _ _ => p) /\ within c os (fun _ _ => p).
+Proof.
+  intros H N E. split; [now split|]. intros y i j Hy _ _. apply Qle_trans with 0.
+  - unfold TV. rewrite (sum_ext os _ (fun _ => 0)); [rewrite sum_zero; discriminate|].
+    intros z _. setoid_replace (p z - p z) with 0 by ring. reflexivity.
+  - apply (price_nonnegative (groups c)). unfold check in H. rewrite !andb_true_iff in H. destruct H as [[[H _] _] _].
+    rewrite forallb_forall in H. apply H, nth_In. now apply in_seq in Hy.
+Qed.
+
+Lemma sum_constant {T : Type} (l : list T) (x : Q) : sum l (fun _ => x) == inject_Z (Z.of_nat (length l)) * x.
+Proof.
+  induction l as [|y l IH]; [simpl; ring|]. cbn [sum length]. rewrite IH, Nat2Z.inj_succ.
+  unfold Z.succ. rewrite inject_Z_plus. ring.
+Qed.
+
+(** The uniform distribution, whatever the group and the label, say. *)
+Theorem check_nonvacuous (c : certificate) (bound : Q) : check c bound = true ->
+  forall (Out : Type) (os : list Out), os <> [] ->
+    exists p : Out -> Q, channel c os (fun _ _ => p) /\ within c os (fun _ _ => p).
+Proof.
+  intros H Out os N. set (k := inject_Z (Z.of_nat (length os))).
+  assert (K : 0 < k). { unfold k, Qlt, inject_Z. destruct os; [easy | cbn [length Qnum Qden]; lia]. }
+  exists (fun _ => / k). apply (constant_within c bound); [exact H | |].
+  - intros z _. apply Qlt_le_weak. now apply Qinv_lt_0_compat.
+  - rewrite sum_constant. fold k. apply Qmult_inv_r. intros E. rewrite E in K. discriminate.
+Qed.
+
+Theorem check_nonnegative (c : certificate) (bound : Q) : check c bound = true -> 0 <= bound.
+Proof.
+  intros H. destruct (check_nonvacuous c bound H unit [tt]) as [p [Hc Hw]]; [discriminate|].
+  eapply Qle_trans; [apply Qabs_nonneg|].
+  apply (check_unlabelled c bound H unit [tt] (fun _ _ => p) (fun _ => 0) Hc Hw). intros _. split; discriminate.
+Qed.
 
 (** * Example
 

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -130,8 +130,8 @@ def build(root: Path, folders: Collection[str] | None = None) -> Library:
         for name in wanted:
             (work / name).parent.mkdir(exist_ok=True)
             shutil.copyfile(sources[name], work / name)
-        for name, (_, text) in audits.items():
-            (work / name).write_text(text, encoding="utf-8")
+        for name, audit in audits.items():
+            (work / name).write_text(audit.text, encoding="utf-8")
 
         def compile_one(name: str) -> tuple[str, float, str | None, str]:
             start = time.perf_counter()
@@ -148,37 +148,59 @@ def build(root: Path, folders: Collection[str] | None = None) -> Library:
                 return name, 0.0, f"took more than {TIME_LIMIT_SECONDS} seconds", ""
             return name, time.perf_counter() - start, _first_error(run.stderr) if run.returncode else None, run.stdout
 
-        waiting = {**{name: needs[name] for name in wanted}, **{name: {source} for name, (source, _) in audits.items()}}
-        while waiting:
-            ready = [name for name, needed in waiting.items() if needed <= set(seconds)]
-            if not ready:
+        waiting = {**{name: needs[name] for name in wanted}, **{name: {audit.source} for name, audit in audits.items()}}
+        running: set[Future[tuple[str, float, str | None, str]]] = set()
+        while waiting or running:
+            for name in [name for name, needed in waiting.items() if needed <= set(seconds)]:
+                waiting.pop(name)
+                running.add(pool.submit(compile_one, name))
+            if not running:
                 errors |= {name: "needs a file that does not compile" for name in waiting if name in sources}
                 break
-            for name, took, failure, output in pool.map(compile_one, ready):
-                waiting.pop(name)
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for name, took, failure, output in (future.result() for future in done):
                 if failure is not None:
                     errors[name] = failure
                 elif name in sources:
                     seconds[name] = took
                 else:
-                    names = re.findall(r"^Print Assumptions (.+)\.$", audits[name][1], re.MULTILINE)
-                    printed = list(_assumptions(output))
-                    if len(printed) == len(names):
-                        assumptions |= dict(zip(names, printed, strict=True))
-                    seconds[audits[name][0]] += took
-            waiting = {name: needed for name, needed in waiting.items() if not needed & set(errors) or name in sources}
+                    groups, printed = audits[name].groups, list(_assumptions(output))
+                    if len(printed) == len(groups):
+                        pairs = zip(groups, printed, strict=True)
+                        assumptions |= {theorem: assumed for names, assumed in pairs for theorem in names}
+                    seconds[audits[name].source] += took
     return Library(version, seconds, errors, assumptions)
 
 
-def _audits(files: Collection[str]) -> dict[str, tuple[str, str]]:
-    """Per file with theorems in the golden list: its name, the file it audits, and its text."""
+@dataclass(frozen=True)
+class _Audit:
+    """Prints what a file's theorems rest on: once for all that are accepted to rest on the same."""
+
+    source: str
+    groups: tuple[tuple[str, ...], ...]
+
+    @property
+    def text(self) -> str:
+        folder, module = Path(self.source).parent.name, Path(self.source).stem
+        lines = [f"From Fairbound.{folder} Require {module}."]
+        for number, names in enumerate(self.groups):
+            # A tuple rests on all that its parts rest on, so none of them can rest on more than is printed.
+            lines.append(f"Definition audited_{number} := ({', '.join(f'@{name}' for name in names)}).")
+            lines.append(f"Print Assumptions audited_{number}.")
+        return "\n".join(lines) + "\n"
+
+
+def _audits(files: Collection[str]) -> dict[str, _Audit]:
+    """The audit of each file that has theorems in the golden list."""
     audits = {}
-    for name in files:
-        folder, module = Path(name).parent.name, Path(name).stem
-        names = [theorem for theorem in golden_assumptions() if theorem.startswith(f"{module}.")]
-        if names:
-            printed = "".join(f"Print Assumptions {name}.\n" for name in names)
-            audits[f"audit_{module}.v"] = (name, f"From Fairbound.{folder} Require {module}.\n{printed}")
+    for file in files:
+        module = Path(file).stem
+        groups: dict[str, list[str]] = {}
+        for name, assumed in golden_assumptions().items():
+            if name.startswith(f"{module}."):
+                groups.setdefault(assumed, []).append(name)
+        if groups:
+            audits[f"audit_{module}.v"] = _Audit(file, tuple(map(tuple, groups.values())))
     return audits
 
 

@@ -1,6 +1,7 @@
 (** T5 (many queries): for n independent draws,
       Adv_n <= 1 - (1 - Adv_1)^n,
-    in every game, and some channel attains it for every n and every value of Adv_1 ([T5_attained]).
+    in every game, and some channel attains it for every n and every value of Adv_1: [T5_attained] in the unlabelled
+    game, [T5_attained_labelled] in the labelled game, with two outputs.
 
     Source: docs/theory.md, T5.
 
@@ -110,6 +111,32 @@ Proof.
     + rewrite E, Rmult_0_l, !Rmin_right by (try apply Rmult_le_pos; lra). ring.
 Qed.
 
+(** Equality where one world gives at most the other's probability to whatever the other shows at all. *)
+Theorem T5_equality_ordered {V : Type} (n : nat) (vs : list V) (p q : V -> R) :
+  pmf vs p -> pmf vs q -> (forall v, In v vs -> p v <= q v \/ q v = 0) ->
+  TV (sequences n vs) (product p) (product q) = 1 - (1 - TV vs p q) ^ n.
+Proof.
+  intros Hp Hq H. destruct (product_pmf n vs p Hp) as [_ Ep], (product_pmf n vs q Hq) as [_ Eq].
+  rewrite (TV_overlap (sequences n vs)), (TV_overlap vs) by (assumption || apply Hp || apply Hq).
+  replace (1 - (1 - overlap vs p q)) with (overlap vs p q) by ring.
+  unfold overlap. rewrite <- sum_product. f_equal. apply Sum_ext. clear Ep Eq.
+  enough (B : forall t, In t (sequences n vs) ->
+    (product p t <= product q t \/ product q t = 0) /\
+    Rmin (product p t) (product q t) = product (fun v => Rmin (p v) (q v)) t) by (intros t Ht; now apply B).
+  induction n as [|n IH]; intros t Ht.
+  - destruct Ht as [<-|[]]. simpl. split; [left; lra | apply Rmin_left; lra].
+  - simpl in Ht. apply in_map_iff in Ht. destruct Ht as [[v r] [<- Hvr]]. apply in_prod_iff in Hvr.
+    destruct Hvr as [Hv Hr]. simpl. destruct (IH r Hr) as [O <-].
+    pose proof (proj1 Hp v Hv). pose proof (proj1 Hq v Hv).
+    pose proof (product_nonneg n vs p (proj1 Hp) r Hr). pose proof (product_nonneg n vs q (proj1 Hq) r Hr).
+    assert (0 <= p v * product p r) by now apply Rmult_le_pos.
+    destruct (H v Hv) as [L|Z]; [destruct O as [L'|Z']|].
+    + assert (p v * product p r <= q v * product q r) by now apply Rmult_le_compat.
+      split; [now left|]. now rewrite !Rmin_left.
+    + rewrite Z', Rmult_0_r, (Rmin_right (product p r) 0), Rmin_right by assumption. split; [now right | ring].
+    + rewrite Z, Rmult_0_l, (Rmin_right (p v) 0), Rmin_right by assumption. split; [now right | ring].
+Qed.
+
 (** The advantage of n independent draws from the same world. *)
 Definition advantage_n {Grp Lab Out : Type} (n : nat) (gs : list Grp) (ls : list Lab) (os : list Out)
     (g : game Lab Out) (P0 P1 : Grp -> Lab -> R) (Q : Grp -> Lab -> Out -> R) : R :=
@@ -170,4 +197,39 @@ Proof.
   - now apply view_of_pmf.
   - now apply view_of_pmf.
   - intros z Hz. rewrite !V by exact Hz. destruct z; simpl; auto.
+Qed.
+
+(** In the labelled game: two pure groups, of which one shows output 1 with probability t and the other never. *)
+Definition firing (t : R) (a y : bool) : R := if a then 0 else t.
+
+Theorem T5_attained_labelled (t : R) (n : nat) : 0 <= t <= 1 ->
+  let g := labelled Bool.bool_dec Bool.bool_dec bits bits in
+  composition bits bits (pure_world false) /\ composition bits bits (pure_world true) /\
+  no_label_shift bits bits (pure_world false) (pure_world true) /\
+  channel bits bits bits (binary (firing t)) /\
+  advantage bits bits bits g (pure_world false) (pure_world true) (binary (firing t)) = t /\
+  advantage_n n bits bits bits g (pure_world false) (pure_world true) (binary (firing t)) = 1 - (1 - t) ^ n.
+Proof.
+  intros Ht g.
+  assert (C : forall w, composition bits bits (pure_world w)).
+  { intros w. split; [intros a y _ _; unfold pure_world; destruct (Bool.eqb w a); lra|].
+    destruct w; unfold pure_world; simpl; lra. }
+  assert (HQ : channel bits bits bits (binary (firing t))).
+  { apply binary_channel. intros [|] y _ _; simpl; lra. }
+  assert (No : NoDup bits) by (repeat constructor; simpl; intuition discriminate).
+  assert (Hg : proper bits bits g) by now apply labelled_proper.
+  assert (V : forall w v, In v (views g) ->
+    view_of bits bits bits g (binary (firing t)) (pure_world w) v = binary (firing t) w (fst v) (snd v) / 2).
+  { intros w [y z] Hv. apply in_prod_iff in Hv. unfold g. rewrite labelled_view by tauto.
+    destruct w, z; unfold pure_world, binary; simpl; lra. }
+  assert (A : advantage bits bits bits g (pure_world false) (pure_world true) (binary (firing t)) = t).
+  { unfold advantage. rewrite (TV_ext _ _ _ _ _ (V false) (V true)). unfold TV, binary, firing. simpl.
+    unfold Rabs. repeat destruct (Rcase_abs _); lra. }
+  repeat (split; [solve [auto]|]).
+  split; [intros y _; unfold pure_world; simpl; lra|]. repeat (split; [solve [auto]|]).
+  unfold advantage_n. rewrite T5_equality_ordered.
+  - fold (advantage bits bits bits g (pure_world false) (pure_world true) (binary (firing t))). now rewrite A.
+  - now apply view_of_pmf.
+  - now apply view_of_pmf.
+  - intros [y z] Hv. rewrite !V by exact Hv. destruct z; unfold binary, firing; simpl; [right | left]; lra.
 Qed.

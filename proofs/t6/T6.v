@@ -1,6 +1,7 @@
 (** T6 (post-processing, data processing): any further processing of the view by a stochastic kernel K does not raise
     the total variation.  In particular further processing of the output z raises neither a disparity nor the
-    advantage in the labelled and unlabelled games, whatever the two compositions.
+    advantage in the labelled game (where the processing may depend on the label) and in the unlabelled game, whatever
+    the two compositions.  The views of the correctness and the unlabelled game are computed from the labelled game's.
 
     Source: docs/theory.md, T6. *)
 
@@ -37,7 +38,70 @@ Theorem T6_view {Grp Lab Out U : Type} (gs : list Grp) (ls : list Lab) (os : lis
   <= advantage gs ls os g P0 P1 Q.
 Proof. apply T6. Qed.
 
-(** The output is processed before it is shown. *)
+(** Every game shows a function of (y, z), so none is better than the labelled game. *)
+Section Coarser.
+Context {Grp Lab Out : Type}.
+Variable Lab_dec : forall y y' : Lab, {y = y'} + {y <> y'}.
+Variable Out_dec : forall z z' : Out, {z = z'} + {z <> z'}.
+Variables (gs : list Grp) (ls : list Lab) (os : list Out).
+Variables (P0 P1 : Grp -> Lab -> R) (Q : Grp -> Lab -> Out -> R).
+Hypothesis Hl : NoDup ls.
+Hypothesis Ho : NoDup os.
+
+Theorem T6_le_labelled (g : game Lab Out) : proper ls os g ->
+  advantage gs ls os g P0 P1 Q <= advantage gs ls os (labelled Lab_dec Out_dec ls os) P0 P1 Q.
+Proof.
+  intros [N C]. set (K := fun (v : Lab * Out) (w : view g) => ind (view_dec g (sees g (fst v) (snd v)) w)).
+  assert (E : forall P w, view_of gs ls os g Q P w
+              = push (list_prod ls os) K (view_of gs ls os (labelled Lab_dec Out_dec ls os) Q P) w).
+  { intros P w. unfold push. rewrite Sum_list_prod. unfold view_of at 1. rewrite Sum_swap.
+    apply Sum_ext; intros y Hy. rewrite Sum_swap. apply Sum_ext; intros z Hz.
+    rewrite labelled_view by assumption. now rewrite <- Sum_scal_r. }
+  unfold advantage. rewrite (TV_ext (views g) _ _ _ _ (fun w _ => E P0 w) (fun w _ => E P1 w)).
+  apply (T6 (list_prod ls os)). intros [y z] H. apply in_prod_iff in H. destruct H as [Hy Hz]. split.
+  - intros w _. unfold K, ind. destruct (view_dec g _ w); lra.
+  - transitivity (Sum (views g) (fun w => ind (view_dec g (sees g y z) w) * 1)).
+    + apply Sum_ext; intros w _. unfold K. simpl. ring.
+    + apply (Sum_ind (view_dec g) (views g) (fun _ => 1)); auto.
+Qed.
+
+Theorem T6_correctness_le_labelled (correct : Lab -> Out -> bool) :
+  advantage gs ls os (correctness_of correct) P0 P1 Q
+  <= advantage gs ls os (labelled Lab_dec Out_dec ls os) P0 P1 Q.
+Proof. apply T6_le_labelled, correctness_of_proper. Qed.
+
+Theorem T6_unlabelled_le_labelled :
+  advantage gs ls os (unlabelled Out_dec os) P0 P1 Q <= advantage gs ls os (labelled Lab_dec Out_dec ls os) P0 P1 Q.
+Proof. now apply T6_le_labelled, unlabelled_proper. Qed.
+
+End Coarser.
+
+(** The output is processed before it is shown; in the labelled game the kernel may use the label. *)
+Theorem T6_labelled_kernel {Grp Lab Out Out' : Type} (Lab_dec : forall y y' : Lab, {y = y'} + {y <> y'})
+    (Out_dec : forall z z' : Out, {z = z'} + {z <> z'}) (Out'_dec : forall z z' : Out', {z = z'} + {z <> z'})
+    (gs : list Grp) (ls : list Lab) (os : list Out) (os' : list Out') (P0 P1 : Grp -> Lab -> R)
+    (Q : Grp -> Lab -> Out -> R) (K : Lab -> Out -> Out' -> R) :
+  (forall y, In y ls -> stochastic os os' (K y)) -> NoDup ls -> NoDup os -> NoDup os' ->
+  advantage gs ls os' (labelled Lab_dec Out'_dec ls os') P0 P1 (fun a y => push os (K y) (Q a y))
+  <= advantage gs ls os (labelled Lab_dec Out_dec ls os) P0 P1 Q.
+Proof.
+  intros HK Hl Ho Ho'. unfold advantage, TV. cbn [labelled view views]. rewrite !Sum_list_prod, <- !Sum_div.
+  apply Sum_le; intros y Hy.
+  eapply Rle_trans; [|eapply Rle_trans; [apply (T6 os os' (K y)
+    (fun z => Sum gs (fun a => P0 a y * Q a y z)) (fun z => Sum gs (fun a => P1 a y * Q a y z)) (HK y Hy))|]];
+    right; unfold TV; f_equal; apply Sum_ext; intros z Hz.
+  - rewrite !labelled_view by assumption.
+    assert (E : forall P : Grp -> Lab -> R, Sum gs (fun a => P a y * push os (K y) (Q a y) z)
+                = push os (K y) (fun z => Sum gs (fun a => P a y * Q a y z)) z).
+    { intros P. unfold push. transitivity (Sum os (fun z' => Sum gs (fun a => P a y * Q a y z' * K y z' z))).
+      - rewrite Sum_swap. apply Sum_ext; intros a _. rewrite <- Sum_scal_l.
+        apply Sum_ext; intros; ring.
+      - apply Sum_ext; intros; apply Sum_scal_r. }
+    now rewrite !E.
+  - now rewrite !labelled_view.
+Qed.
+
+(** A kernel that does not use the label. *)
 Section Outputs.
 Context {Grp Lab Out Out' : Type}.
 Variable Lab_dec : forall y y' : Lab, {y = y'} + {y <> y'}.
@@ -63,22 +127,7 @@ Proof. now apply T6. Qed.
 Theorem T6_labelled : NoDup ls -> NoDup os -> NoDup os' ->
   advantage gs ls os' (labelled Lab_dec Out'_dec ls os') P0 P1 processed
   <= advantage gs ls os (labelled Lab_dec Out_dec ls os) P0 P1 Q.
-Proof.
-  intros Hl Ho Ho'. unfold advantage, TV. cbn [labelled view views]. rewrite !Sum_list_prod, <- !Sum_div.
-  apply Sum_le; intros y Hy.
-  eapply Rle_trans; [|eapply Rle_trans; [apply (T6 os os' K
-    (fun z => Sum gs (fun a => P0 a y * Q a y z)) (fun z => Sum gs (fun a => P1 a y * Q a y z)) HK)|]];
-    right; unfold TV; f_equal; apply Sum_ext; intros z Hz.
-  - rewrite !labelled_view by assumption.
-    assert (E : forall P : Grp -> Lab -> R, Sum gs (fun a => P a y * processed a y z)
-                = push os K (fun z => Sum gs (fun a => P a y * Q a y z)) z).
-    { intros P. unfold push. transitivity (Sum os (fun z' => Sum gs (fun a => P a y * Q a y z' * K z' z))).
-      - rewrite Sum_swap. apply Sum_ext; intros a _. unfold processed, push. rewrite <- Sum_scal_l.
-        apply Sum_ext; intros; ring.
-      - apply Sum_ext; intros; apply Sum_scal_r. }
-    now rewrite !E.
-  - now rewrite !labelled_view.
-Qed.
+Proof. now apply (T6_labelled_kernel Lab_dec Out_dec Out'_dec gs ls os os' P0 P1 Q (fun _ => K)). Qed.
 
 Theorem T6_unlabelled : NoDup os -> NoDup os' ->
   advantage gs ls os' (unlabelled Out'_dec os') P0 P1 processed
