@@ -1,0 +1,80 @@
+"""The dual legs: they hold, and notice a wrong closed form, plan or worst case."""
+
+from __future__ import annotations
+
+import dataclasses
+from fractions import Fraction
+
+import pytest
+
+from fairbound.proofs.failure import ProofFailure
+from fairbound.proofs.t1 import dual as t1
+from fairbound.proofs.t1b import dual as t1b
+from fairbound.proofs.t4 import dual as t4
+
+TINY = Fraction(1, 10**12)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", [t1, t1b, t4], ids=["T1", "T1b", "T4"])
+def test_dual_legs_hold_and_say_what_they_showed(module):
+    assert str(module.INSTANCES) in module.run()
+    assert module.TRUSTED_BASE
+
+
+def test_a_closed_form_that_is_too_small_or_too_large_is_noticed(monkeypatch):
+    honest = t1.claimed
+    for change in (TINY, -TINY):
+        monkeypatch.setattr(t1, "claimed", lambda pair, delta, change=change: honest(pair, delta) + change)
+        with pytest.raises(ProofFailure, match="closed form"):
+            t1.run()
+
+
+def test_a_witness_that_falls_short_is_noticed(monkeypatch):
+    honest = t1.witness
+
+    def blunt(pair, delta):
+        return honest(pair, tuple(d / 2 for d in delta))
+
+    monkeypatch.setattr(t1, "witness", blunt)
+    with pytest.raises(ProofFailure, match="witness"):
+        t1.run()
+
+
+def test_a_model_of_another_programme_is_noticed(monkeypatch):
+    honest = t1.modelled_optimum
+    monkeypatch.setattr(t1, "modelled_optimum", lambda d, delta: honest(d, delta / 2))
+    with pytest.raises(ProofFailure, match="cvxpy"):
+        t1.run()
+
+
+def test_a_plan_that_is_too_cheap_or_too_dear_is_noticed(monkeypatch):
+    honest = t1b.transport_bound
+
+    for change in (TINY, -TINY):
+
+        def wrong(pair, measured, change=change):
+            bound, plan = honest(pair, measured)
+            return dataclasses.replace(bound, value=bound.value + change), plan
+
+        monkeypatch.setattr(t1b, "transport_bound", wrong)
+        with pytest.raises(ProofFailure, match="not the worst case"):
+            t1b.run()
+
+
+def test_a_worst_case_that_is_not_the_closed_form_is_noticed(monkeypatch):
+    honest = t4.worst_case_advantage
+
+    def wrong(pair, delta):
+        bound = honest(pair, delta)
+        return dataclasses.replace(bound, value=bound.value * Fraction(9, 10))
+
+    monkeypatch.setattr(t4, "worst_case_advantage", wrong)
+    with pytest.raises(ProofFailure, match="T1 in the"):
+        t4.run()
+
+
+def test_parity_that_bounds_other_games_would_be_noticed():
+    pair = t4.constant_classifier_counterexample(Fraction(1, 10), Fraction(3, 10)).pair
+    with pytest.raises(ProofFailure, match="does not speak of"):
+        t4.parity_statements(pair, Fraction(2, 5))
