@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +67,8 @@ def load_checkpoint(path: Path, run: str) -> dict[str, Any] | None:
         # weights_only: a checkpoint from elsewhere must not be able to run code.
         kept = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
         owner, state = kept["run"], kept["state"]
-    except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError) as error:
+    except Exception as error:
+        # Whatever a damaged or foreign file makes the reader raise.
         raise CheckpointError(f"{path} is no readable checkpoint; delete it to start afresh.") from error
     if owner != run:
         raise CheckpointError(
