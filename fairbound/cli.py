@@ -24,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-HOLDS, FAILS, BAD_INPUT = 0, 1, 2
+FAILS, BAD_INPUT = 1, 2
 
 
 class GameName(StrEnum):

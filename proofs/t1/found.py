@@ -135,12 +135,6 @@ def stored(module_file: str) -> list[Instance]:
     return [Instance.from_dict(data) for data in json.loads(text)]
 
 
-def store(module_file: str, instances: list[Instance]) -> None:
-    """Write `found.json` beside a module."""
-    lines = ",\n".join(json.dumps(instance.to_dict()) for instance in instances)
-    Path(module_file).with_name("found.json").write_text(f"[\n{lines}\n]\n", encoding="utf-8")
-
-
 def replay_stored(module_file: str, wrong: dict[str, Formula], right: Formula) -> int:
     """
     Check that the stored instances break the wrong bounds and not the right one; returns their number.

@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 
 from fairbound.bounds import CompositionPair, Counts, certify_counts, noise_floor
+from fairbound.bounds.noise import _perfectly_fair
 from fairbound.testing import counts as tables
 
 TABLE = Counts(("a", "b"), (0, 1), (0, 1), (((700, 100), (60, 90)), ((500, 120), (100, 250))))
@@ -30,6 +31,17 @@ def test_the_floor_is_below_the_bound_of_an_unfair_log_and_falls_with_rows():
     assert floors[0].advantage_upper < small.upper
     assert floors[1].advantage_upper < floors[0].advantage_upper
     assert floors[1].equalized_odds_mean < floors[0].equalized_odds_mean
+
+
+@given(tables(missing=True, max_rows=7))
+def test_the_fair_log_keeps_its_cells_and_its_pooled_outputs_to_a_row(table):
+    fair = _perfectly_fair(table)
+    assert fair.cell_rows == table.cell_rows
+    for j in range(len(table.labels)):
+        pooled = [sum(plane[j][z] for plane in table.table) for z in range(len(table.outputs))]
+        for plane, sizes in zip(fair.table, fair.cell_rows, strict=True):
+            for k, n in zip(plane[j], pooled, strict=True):
+                assert abs(k * sum(pooled) - sizes[j] * n) < max(1, sum(pooled))
 
 
 def test_the_floor_is_a_function_of_its_seed():

@@ -208,6 +208,15 @@ def test_a_leg_that_is_gone_changes_the_hash(monkeypatch):
     assert ledger.changed_statements([fewer]) == ["T1"]
 
 
+def test_the_main_theorem_is_proved_only_with_its_witness():
+    """T1's maximum is attained by T2's channel: without T2's file T1 is no longer proved, T1a is."""
+    seconds = {f"{path.parent.name}/{path.name}": 0.1 for path in ledger.ROOT.glob("*/*.v")}
+    whole = coq.Library("8.16", seconds, {}, coq.golden_assumptions())
+    broken = coq.Library("8.16", seconds, {"t2/T2.v": "syntax error"}, coq.golden_assumptions())
+    for claim, library, outcome in (("T1", whole, "passed"), ("T1", broken, "failed"), ("T1a", broken, "passed")):
+        assert ledger._kernel_leg(library, ledger.get_claim(claim)).outcome == outcome
+
+
 def test_a_claim_that_coq_proves_in_part_is_not_called_proved():
     results = {claim.id: claim.kernel_covers_all for claim in ledger.claims().values() if "kernel" in claim.legs}
     assert results["T1"] is True
