@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check prove bench figures clean
+.PHONY: demo test check prove bench results figures clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -33,6 +33,13 @@ prove: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.counting
 	$(BIN)/python -m benchmarks.fft_adult
+	$(BIN)/python -m benchmarks.watch
+	$(BIN)/python -m benchmarks.certify
+	$(BIN)/python -m benchmarks.coverage
+
+results: $(STAMP)
+	$(BIN)/fairbound sweep sweeps/main.toml --out results/main
+	$(BIN)/fairbound sweep sweeps/modalities.toml --out results/modalities
 
 figures: demo
 	$(BIN)/fairbound figures --results fairbound-demo --out results/figures

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 # Loaded on first use, so that checking a certificate imports the standard library alone.
 _HOMES = {
+    "AdvantageAfter": "queries",
+    "AdvantageLimits": "sequential",
+    "Alarm": "sequential",
     "Bound": "exact",
     "Certificate": "certificate",
     "Certification": "certify",
@@ -14,22 +17,42 @@ _HOMES = {
     "Composition": "composition",
     "CompositionPair": "composition",
     "Counts": "counts",
+    "Design": "planning",
     "Disparities": "channel",
     "FairboundError": "errors",
     "Game": "games",
     "TransportPlan": "transport",
     "Witness": "exact",
+    "PairedCounts": "two_models",
+    "RowPlan": "planning",
+    "ScoreCertification": "scores",
+    "ScoreCounts": "scores",
+    "TwoModelCertification": "two_models",
     "accuracy_gap": "games",
     "certify_counts": "certify",
+    "certify_paired_counts": "two_models",
+    "certify_score_counts": "scores",
     "Knowledge": "knowledge",
+    "Monitor": "sequential",
+    "MonitorPlan": "sequential",
     "NoiseFloor": "noise",
+    "advantage_after": "queries",
+    "channel_advantage_after": "queries",
+    "betting_sequence": "sequential",
+    "confidence_sequence": "sequential",
     "constant_classifier_counterexample": "exact",
+    "difference_sequence": "sequential",
+    "draws_needed": "queries",
+    "draws_needed_exactly": "queries",
     "get_game": "games",
     "noise_floor": "noise",
     "paper_bound": "exact",
+    "rows_needed": "planning",
     "transport_bound": "exact",
     "witness": "exact",
+    "worst_case_above": "queries",
     "worst_case_advantage": "exact",
+    "worst_case_after": "queries",
     "worst_case_by_lp": "worst_case",
     "worst_case_given": "knowledge",
 }
@@ -60,7 +83,30 @@ if TYPE_CHECKING:
     from fairbound.bounds.knowledge import worst_case_given as worst_case_given
     from fairbound.bounds.noise import NoiseFloor as NoiseFloor
     from fairbound.bounds.noise import noise_floor as noise_floor
+    from fairbound.bounds.planning import Design as Design
+    from fairbound.bounds.planning import RowPlan as RowPlan
+    from fairbound.bounds.planning import rows_needed as rows_needed
+    from fairbound.bounds.queries import AdvantageAfter as AdvantageAfter
+    from fairbound.bounds.queries import advantage_after as advantage_after
+    from fairbound.bounds.queries import channel_advantage_after as channel_advantage_after
+    from fairbound.bounds.queries import draws_needed as draws_needed
+    from fairbound.bounds.queries import draws_needed_exactly as draws_needed_exactly
+    from fairbound.bounds.queries import worst_case_above as worst_case_above
+    from fairbound.bounds.queries import worst_case_after as worst_case_after
+    from fairbound.bounds.scores import ScoreCertification as ScoreCertification
+    from fairbound.bounds.scores import ScoreCounts as ScoreCounts
+    from fairbound.bounds.scores import certify_score_counts as certify_score_counts
+    from fairbound.bounds.sequential import AdvantageLimits as AdvantageLimits
+    from fairbound.bounds.sequential import Alarm as Alarm
+    from fairbound.bounds.sequential import Monitor as Monitor
+    from fairbound.bounds.sequential import MonitorPlan as MonitorPlan
+    from fairbound.bounds.sequential import betting_sequence as betting_sequence
+    from fairbound.bounds.sequential import confidence_sequence as confidence_sequence
+    from fairbound.bounds.sequential import difference_sequence as difference_sequence
     from fairbound.bounds.transport import TransportPlan as TransportPlan
+    from fairbound.bounds.two_models import PairedCounts as PairedCounts
+    from fairbound.bounds.two_models import TwoModelCertification as TwoModelCertification
+    from fairbound.bounds.two_models import certify_paired_counts as certify_paired_counts
     from fairbound.bounds.worst_case import worst_case_by_lp as worst_case_by_lp
 
 __all__ = sorted(_HOMES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 from enum import Enum
 from typing import Any
@@ -16,6 +16,7 @@ Symbol = int | str
 
 _INTEGER = re.compile(r"[+-]?(0|[1-9][0-9]{0,40})(\.0{0,40})?", re.ASCII)
 _NUMBER = re.compile(r"[+-]?([0-9]{1,400}\.?[0-9]{0,400}|\.[0-9]{1,400})([eE][+-]?[0-9]{1,3})?")
+_INFINITY = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 
 
 MISSING_TEXT = frozenset({"", "nan", "nat", "na", "n/a", "#n/a", "<na>", "null", "none"})
@@ -26,6 +27,19 @@ MAX_INTEGER = 10**18
 
 _TEXTUAL = ("datetime", "uuid", "pandas")
 """Modules whose scalars are taken by their text: dates, intervals."""
+
+
+def reads_as_missing(symbol: Symbol) -> bool:
+    """Whether a symbol is a text that commonly stands for a missing value."""
+    return isinstance(symbol, str) and symbol.strip().lower() in MISSING_TEXT
+
+
+def well_formed(symbol: Any) -> bool:
+    """Whether an untrusted value is an integer or a text that can be a symbol."""
+    if type(symbol) is int:
+        return abs(symbol) < MAX_INTEGER
+    # A lone surrogate is a valid JSON escape, but no text that can be written anywhere.
+    return type(symbol) is str and not any("\ud800" <= c <= "\udfff" for c in symbol)
 
 
 def missing_value(role: str, shown: str = "NULL, None or NaN") -> MissingValueError:
@@ -88,7 +102,7 @@ def not_integral(value: Any, role: str) -> ScoresError:
     """The error for a number that is no category."""
     return ScoresError(
         f"{role} holds {value}: a score or measurement, not a category; threshold or bin it first "
-        "(a bound for hard labels says nothing about an adversary who sees scores)."
+        "(a bound for hard labels says nothing about an adversary who sees scores; for that one: --score)."
     )
 
 
@@ -122,11 +136,54 @@ def from_text(values: Iterable[str], role: str, *, truth_values: bool = True) ->
     if all(_INTEGER.fullmatch(text) for text in texts):
         return {value: canonical(int(text.split(".")[0]), role) for value, text in stripped.items()}
     # Codes with leading zeros ("01") are names, and one text makes the whole column text.
-    if texts and all(_NUMBER.fullmatch(text) for text in texts):
+    if any(map(_NUMBER.fullmatch, texts)) and all(_NUMBER.fullmatch(t) or _INFINITY.fullmatch(t) for t in texts):
         for text in texts:
-            if not Decimal(text) == int(Decimal(text)):
+            if _INFINITY.fullmatch(text) or Decimal(text) != int(Decimal(text)):
                 raise not_integral(text, role)
     return dict(stripped)
+
+
+def intersections(
+    parts: Iterable[tuple[Symbol, ...]], roles: Sequence[str], declared: Collection[Any] | None = None
+) -> dict[tuple[Symbol, ...], str]:
+    """
+    Name the groups of an intersection: the texts of their parts, joined by `` & ``.
+
+    Parameters
+    ----------
+    parts : iterable of tuple of Symbol
+        One part per sensitive attribute.
+    roles : sequence of str
+        What each attribute is, for error messages.
+    declared : collection, optional
+        Names that are groups even if a part reads like a missing value.
+
+    Returns
+    -------
+    dict
+        From each tuple to its group.
+
+    Raises
+    ------
+    MissingValueError
+        If a part reads like a missing value.
+    AlphabetError
+        If two tuples have the same text.
+    """
+    names: dict[tuple[Symbol, ...], str] = {}
+    owners: dict[str, tuple[Symbol, ...]] = {}
+    for combination in parts:
+        name = " & ".join(map(str, combination))
+        for part, role in zip(combination, roles, strict=True):
+            if reads_as_missing(part) and name not in (declared or ()):
+                raise missing_value(role, repr(part))
+        other = owners.setdefault(name, combination)
+        if other != combination:
+            raise AlphabetError(
+                f"{' and '.join(roles)}: the groups {other} and {combination} both read {name!r}; rename one of them."
+            )
+        names[combination] = name
+    return names
 
 
 def printable(text: str) -> str:

@@ -15,12 +15,24 @@ from fairbound.bounds.channel import Channel, Disparities, OnMissing
 from fairbound.bounds.composition import CompositionPair
 from fairbound.bounds.confidence import (
     SimultaneousLimits,
+    lower_marginals,
     parse_confidence,
     upper_advantage_balanced,
     upper_advantage_given,
     upper_advantage_pure,
 )
 from fairbound.bounds.counts import Counts
+from fairbound.bounds.deviances import (
+    DevianceLimits,
+    Knot,
+    World,
+    WorldBound,
+    bound_worlds,
+    count_terms,
+    marginal_scenarios,
+    marginal_share,
+    radius,
+)
 from fairbound.bounds.errors import AlphabetError, CompositionError
 from fairbound.bounds.exact import label_shift_reason, transport_bound, worst_case_advantage
 from fairbound.bounds.games import Game, accuracy_gap, get_game
@@ -30,6 +42,10 @@ from fairbound.bounds.transport import TransportPlan, cheapest_plan
 
 SCHEMA = "fairbound.result/1"
 Theorem = Literal["T1", "T1b"]
+Method = Literal["clopper-pearson", "fisher", "relative-entropy", "smallest"]
+METHODS: tuple[Method, ...] = ("fisher", "clopper-pearson", "relative-entropy", "smallest")
+# "smallest" tries these, each at its share of the error.
+_TRIED: tuple[Literal["clopper-pearson", "fisher"], ...] = ("clopper-pearson", "fisher")
 
 
 @dataclass(frozen=True)
@@ -46,7 +62,9 @@ class PairResult:
     plan : TransportPlan
         Proves `point`.
     upper_plan : TransportPlan or None
-        Proves `upper` for a given pair.
+        Proves `upper` for a given pair, with Clopper-Pearson limits.
+    deviance : WorldBound or None
+        Proves `upper` with the other methods.
     point, upper : Fraction
         The bound at the measured rates, and the confidence bound.
     """
@@ -56,6 +74,7 @@ class PairResult:
     pair: CompositionPair
     plan: TransportPlan
     upper_plan: TransportPlan | None
+    deviance: WorldBound | None
     point: Fraction
     upper: Fraction
 
@@ -77,10 +96,12 @@ class Certification:
     label_balanced : bool
     theorem : {"T1", "T1b"}
     on_missing : {"error", "vacuous"}
-    limits : SimultaneousLimits
-        The confidence limits (T9 (i)).
+    limits : SimultaneousLimits or DevianceLimits
+        The confidence limits (T9).
+    split : int
+        Methods among which the error was split, of which this one gave the smallest bound.
     disparities, upper_disparities : Disparities
-        As measured, and their simultaneous upper limits.
+        As measured, and their upper limits: simultaneous, but with the method "fisher" each at the level by itself.
     pairs : tuple of PairResult
         Every pair of worlds that the bound covers.
     """
@@ -90,7 +111,8 @@ class Certification:
     label_balanced: bool
     theorem: Theorem
     on_missing: OnMissing
-    limits: SimultaneousLimits
+    limits: SimultaneousLimits | DevianceLimits
+    split: int
     disparities: Disparities
     upper_disparities: Disparities
     pairs: tuple[PairResult, ...]
@@ -112,8 +134,28 @@ class Certification:
 
     @property
     def confidence(self) -> Fraction:
-        """Joint level of everything estimated."""
-        return self.limits.confidence
+        """Level of the upper bound."""
+        return 1 - self.split * (1 - self.limits.confidence)
+
+    @property
+    def method(self) -> Method:
+        """How sampling error was covered, as `certify_counts` takes it."""
+        return self.limits.method if self.split == 1 else "smallest"
+
+    @property
+    def estimated(self) -> bool:
+        """Whether the worlds are pure groups of the log, whose label marginals were estimated."""
+        return self.pairs[0].groups is not None
+
+    @property
+    def uniformity(self) -> str:
+        """What the level is uniform over, in a sentence."""
+        if self.limits.method == "fisher":
+            return (
+                "The level is that of the largest bound over the pairs, and of each upper limit by itself; for several "
+                "limits at once use the method clopper-pearson or relative-entropy."
+            )
+        return "All upper limits hold at once with the stated confidence."
 
     @property
     def assumptions(self) -> tuple[str, ...]:
@@ -124,10 +166,12 @@ class Certification:
         lines.append(
             f"There are no labels but {shown_names(counts.labels)}, and no outputs but {shown_names(counts.outputs)}."
         )
-        if self.limits.label_marginals is None:
+        if not self.estimated:
             lines.append("The two compositions are given, and taken as exact.")
         else:
             lines.append("The groups' label marginals were estimated from the log; their error is covered.")
+            if self.limits.method == "fisher" and len(counts.groups) > 2 and len(self.pairs) == 1:
+                lines.append("The two groups to compare were named without a look at the log.")
         if self.on_missing == "vacuous" and counts.missing_cells():
             a, y = counts.missing_cells()[0]
             lines.append(
@@ -170,7 +214,7 @@ class Certification:
         def flows(plan: TransportPlan) -> list[list[list[Any]]]:
             return [[[groups[a], groups[b], str(mass)] for a, b, mass in label] for label in plan.flows]
 
-        estimated = self.limits.label_marginals
+        limits = self.limits
         pairs = []
         for result in self.pairs:
             pair = result.pair
@@ -190,9 +234,29 @@ class Certification:
                     ("world_1", result.raw_pair.world_1),
                 ):
                     entry[name] = [[str(m) for m in row] for row in world.mass]
+            if result.deviance is not None:
+                entry["multiplier"] = str(result.deviance.multiplier)
+                if result.deviance.knots is not None:
+                    entry["knots"] = _knots(result.deviance.knots)
+                if result.deviance.spans is not None:
+                    entry["spans"] = [list(span) for span in result.deviance.spans]
+                    entry["marginal_points"] = result.deviance.marginal_points
+            elif result.groups is None:
                 entry["upper_plan"] = flows(result.upper_plan or result.plan)
             pairs.append(entry)
-        rates = [[[str(v) for v in row] for row in plane] for plane in self.limits.rates]
+        proof: dict[str, Any] = {
+            "method": limits.method,
+            "split": self.split,
+            "label_marginals": [[str(v) for v in row] for row in limits.label_marginals or ()],
+        }
+        if isinstance(limits, SimultaneousLimits):
+            proof["number"] = limits.number
+            proof["rates"] = [[[str(v) for v in row] for row in plane] for plane in limits.rates]
+        else:
+            for name in ("share", "radius", "disparity_radius"):
+                proof[name] = str(getattr(limits, name))
+            proof["multipliers"] = [str(v) for v in limits.multipliers]
+            proof["knots"] = _knots(limits.knots)
         disparity = zip(self.counts.labels, self.disparities.per_label, self.upper_disparities.per_label, strict=True)
         return Certificate.seal(
             {
@@ -201,17 +265,12 @@ class Certification:
                     "label_balanced": self.label_balanced,
                     "theorem": self.theorem,
                     "confidence": str(self.confidence),
-                    "compositions": "given" if estimated is None else "estimated",
+                    "compositions": "estimated" if self.estimated else "given",
                 },
                 "counts": self.counts.to_dict(),
                 "rows": self.counts.rows,
                 "on_missing": self.on_missing,
-                "limits": {
-                    "method": "clopper-pearson",
-                    "number": self.limits.number,
-                    "rates": rates,
-                    "label_marginals": [[str(v) for v in row] for row in estimated or ()],
-                },
+                "limits": proof,
                 "disparity": [{"label": y, "point": str(p), "upper": str(u)} for y, p, u in disparity],
                 "equalized_odds": {
                     "point": str(self.disparities.equalized_odds),
@@ -238,6 +297,8 @@ class Certification:
             "game": self.game.name,
             "label_balanced": self.label_balanced,
             "confidence": float(self.confidence),
+            "method": self.limits.method,
+            "uniformity": self.uniformity,
             "rows": self.counts.rows,
             "groups": list(self.counts.groups),
             "labels": list(labels),
@@ -250,7 +311,7 @@ class Certification:
                 "label_shift": float(worst.pair.label_shift),
                 "moved": {str(y): float(m) for y, m in zip(labels, worst.pair.moved, strict=True)},
                 "distance": float(worst.pair.distance),
-                "source": "given" if self.limits.label_marginals is None else "estimated from the log",
+                "source": "estimated from the log" if self.estimated else "given",
             },
             "disparity": {
                 str(y): {"point": float(p), "upper": float_above(u)}
@@ -314,6 +375,7 @@ def certify_counts(
     confidence: float | str | Fraction = 0.95,
     on_missing: OnMissing = "error",
     theorem: Theorem = "T1",
+    method: Method | None = None,
 ) -> Certification:
     """
     Bound the advantage of a distribution inference adversary from a log's counts.
@@ -323,7 +385,8 @@ def certify_counts(
     counts : Counts
         Group x label x prediction.
     pure : (group, group), optional
-        The two worlds consist of one of these groups each, with its label marginal in the log.
+        The two worlds consist of one of these groups each, with its label marginal in the log. With the method "fisher"
+        name them without a look at the log; the default, every pair, covers a later choice.
     pair : CompositionPair, optional
         The two worlds, given exactly. With neither `pure` nor `pair`: every pair of pure groups.
     game : {"labelled", "correctness", "unlabelled"} or Game
@@ -336,6 +399,10 @@ def certify_counts(
         What a (group, label) cell without rows means: an error, or the trivial disparity 1.
     theorem : {"T1", "T1b"}
         Price matched mass at the label's disparity (exact worst case), or at each pair's own distance.
+    method : {"fisher", "clopper-pearson", "relative-entropy", "smallest"}, optional
+        How sampling error is covered (T9), to be chosen before seeing the data: the combined binomial tails of the
+        rates that matter (the default, but for T1b and a given pair), separate limits of every rate, a ball of relative
+        entropy around all rates, or the smaller of the first two at half the error each.
 
     Returns
     -------
@@ -368,9 +435,13 @@ def certify_counts(
         raise AlphabetError(f"only the output {counts.outputs[0]!r} is declared; a model shows at least two.")
     disparities = Disparities.from_counts(counts, on_missing=on_missing)
     names = _worlds(counts, pure, pair)
-    limits = SimultaneousLimits.from_counts(counts, level, estimated=pair is None)
-    upper = limits.disparities(counts)
-    results = []
+    if method is None:
+        method = "clopper-pearson" if pair is not None and theorem == "T1b" else "fisher"
+    if method not in METHODS:
+        raise AlphabetError(f"no method {method!r} to cover sampling error; choose one of {', '.join(METHODS)}.")
+    if pair is not None and theorem == "T1b" and method != "clopper-pearson":
+        raise AlphabetError(f"T1b for a given pair goes with the method clopper-pearson, not {method}.")
+    measured = []
     todo: list[tuple[int, int] | None] = [*names] if names else [None]
     for world in todo:
         if world is None:
@@ -389,23 +460,113 @@ def certify_counts(
             bound, plan = transport_bound(used, disparities)
         else:
             bound, plan = worst_case_advantage(used, disparities.per_label), cheapest_plan(used, disparities)
-        upper_plan = None
-        if world is None:
-            upper_plan = cheapest_plan(used, upper) if theorem == "T1b" else None
-            upper_value = upper_advantage_given(used, upper, upper_plan)
-        else:
-            assert limits.label_marginals is not None
-            prices = [matrix[world[0]][world[1]] for matrix in upper.pairwise]
-            worst_over_marginals = upper_advantage_balanced if label_balanced else upper_advantage_pure
-            upper_value = worst_over_marginals(
-                limits.label_marginals[world[0]],
-                limits.label_marginals[world[1]],
-                prices if theorem == "T1b" else upper.per_label,
+        measured.append(_Measured(world, groups, raw, used, plan, bound.value))
+    tried: Sequence[Any] = _TRIED if method == "smallest" else (method,)
+    results = []
+    for name in tried:
+        inner = 1 - (1 - level) / len(tried)
+        cover = _separate if name == "clopper-pearson" else _joint
+        limits, upper, pairs = cover(counts, measured, name, inner, bool(label_balanced), theorem)
+        results.append(
+            Certification(
+                counts, chosen, bool(label_balanced), theorem, on_missing, limits, len(tried), disparities, upper, pairs
             )
-        results.append(PairResult(groups, raw, used, plan, upper_plan, bound.value, upper_value))
-    return Certification(
-        counts, chosen, bool(label_balanced), theorem, on_missing, limits, disparities, upper, tuple(results)
+        )
+    return min(results, key=lambda result: result.upper)
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """One pair of worlds, and its value at the measured rates."""
+
+    world: tuple[int, int] | None
+    groups: tuple[Symbol, Symbol] | None
+    raw: CompositionPair
+    used: CompositionPair
+    plan: TransportPlan
+    point: Fraction
+
+    def result(
+        self, upper: Fraction, *, upper_plan: TransportPlan | None = None, deviance: WorldBound | None = None
+    ) -> PairResult:
+        return PairResult(self.groups, self.raw, self.used, self.plan, upper_plan, deviance, self.point, upper)
+
+
+def _separate(
+    counts: Counts, measured: list[_Measured], _: str, level: Fraction, label_balanced: bool, theorem: Theorem
+) -> tuple[SimultaneousLimits, Disparities, tuple[PairResult, ...]]:
+    """Separate limits of every rate (T9 (i))."""
+    limits = SimultaneousLimits.from_counts(counts, level, estimated=measured[0].world is not None)
+    upper = limits.disparities(counts)
+    pairs = []
+    for item in measured:
+        if item.world is None:
+            plan = cheapest_plan(item.used, upper) if theorem == "T1b" else None
+            pairs.append(item.result(upper_advantage_given(item.used, upper, plan), upper_plan=plan))
+            continue
+        assert limits.label_marginals is not None
+        first, second = item.world
+        prices = [matrix[first][second] for matrix in upper.pairwise]
+        worst_over_marginals = upper_advantage_balanced if label_balanced else upper_advantage_pure
+        value = worst_over_marginals(
+            limits.label_marginals[first],
+            limits.label_marginals[second],
+            prices if theorem == "T1b" else upper.per_label,
+        )
+        pairs.append(item.result(value))
+    return limits, upper, tuple(pairs)
+
+
+def _joint(
+    counts: Counts,
+    measured: list[_Measured],
+    method: Literal["fisher", "relative-entropy"],
+    level: Fraction,
+    label_balanced: bool,
+    theorem: Theorem,
+) -> tuple[DevianceLimits, Disparities, tuple[PairResult, ...]]:
+    """A total of deviances (T9 (ii), (iii))."""
+    alpha = 1 - level
+    estimated = measured[0].world is not None
+    share = marginal_share(method, estimated=estimated, label_balanced=label_balanced)
+    lower = lower_marginals(counts, alpha * share / (len(counts.groups) * len(counts.labels))) if share else None
+    given = None if estimated else list(measured[0].used.moved)
+    terms, exact = count_terms(method, counts, moved=given, label_balanced=label_balanced)
+    whole = radius(terms, alpha * (1 - share), exact=exact)
+    single = radius(2, alpha, exact=True) if method == "fisher" else whole
+    worlds = []
+    for item in measured:
+        scenarios: list[tuple[Fraction, list[Fraction]]] | None = None
+        if item.world is None:
+            scenarios = [(item.used.label_shift, list(item.used.moved))]
+        elif lower is not None:
+            scenarios = marginal_scenarios(lower[item.world[0]], lower[item.world[1]], label_balanced=label_balanced)
+        worlds.append(World(item.world, scenarios))
+    knots, multipliers, largest, bounds = bound_worlds(
+        counts,
+        worlds,
+        radius=whole,
+        disparity_radius=single,
+        tails=method == "fisher",
+        own_prices=theorem == "T1b",
     )
+    limits = DevianceLimits(method, level, share, terms, whole, single, lower, knots, tuple(multipliers))
+    points = Disparities.from_counts(counts, on_missing="vacuous").per_label
+    limit_of = [max(point, value) for point, value in zip(points, largest, strict=True)]
+    groups = range(len(counts.groups))
+    upper = Disparities(
+        counts.labels, tuple(tuple(tuple(v * (a != b) for b in groups) for a in groups) for v in limit_of)
+    )
+    pairs = tuple(
+        item.result(min(Fraction(1), max(item.point, bound.upper)), deviance=bound)
+        for item, bound in zip(measured, bounds, strict=True)
+    )
+    return limits, upper, pairs
+
+
+def _knots(knots: Sequence[Sequence[Knot]]) -> list[list[list[Any]]]:
+    """Knots for a certificate: ratio and tangents; the checker computes the values."""
+    return [[[str(knot.ratio), knot.points] for knot in label] for label in knots]
 
 
 def _worlds(counts: Counts, pure: Sequence[Any] | None, pair: CompositionPair | None) -> list[tuple[int, int]]:

@@ -4,7 +4,7 @@ Check a certificate with Python's standard library alone.
 The file stands on its own: it imports nothing of NumPy, of a solver or of the rest of this package, so that it can be
 read in one sitting, copied elsewhere and run as ``python check.py CERT.json``. It recomputes every number of a
 certificate from its counts, and proves what it does not recompute: transport plans are checked flow by flow, confidence
-limits by a rigorous upper bound on the binomial tail. Statements and theorem ids (T1, T1a, T1b, T9) are those of the
+limits by rigorous bounds on binomial tails. Statements and theorem ids (T1, T1a, T1b, T7, T9) are those of the
 project's documentation.
 """
 
@@ -18,19 +18,34 @@ import sys
 from collections.abc import Iterable
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, localcontext
 from fractions import Fraction
+from functools import cache, lru_cache
+from itertools import pairwise, permutations
 from typing import Any, NoReturn
 
 SCHEMA = "fairbound.certificate/1"
 KNOWLEDGE_SCHEMA = "fairbound.knowledge/1"
+SCORES_SCHEMA = "fairbound.scores/1"
 MAX_BYTES = 32 * 2**20
 MAX_DIGITS = 4000
 MAX_TERMS = 2**17
 MAX_ALL_TERMS = 10**8
 MAX_STEPS = 10**8
 MAX_BITS = 10**5
+MAX_THRESHOLDS = 4096
+MAX_BANDS = 4096
+MAX_EXACT_BAND = 256
 GRID = 10**12
+LARGEST_TAIL = 10**7
+POINT_GRID = 10**15
+MOST_EVENT_OUTPUTS = 6
+PAIR_ENTRIES = ("label_shift", "moved", "distance", "plan", "point", "upper")
+MAX_KNOTS = 64
+LIMITS_SHARE, LIMITS_SHARE_RAW = Fraction(1, 10), Fraction(1, 2)
 _GAMES = ("labelled", "correctness", "unlabelled")
 _SHORT = 400
+_DIGITS = 52
+_TANGENT_STEPS = 500
+_SORT_STEPS = 20
 _FRACTION = re.compile(rf"-?[0-9]{{1,{MAX_DIGITS}}}(/[1-9][0-9]{{0,{MAX_DIGITS - 1}}})?", re.ASCII)
 _PI = "3.14159265358979323846264338327950288419716939937510582097494459230781640628620899"
 
@@ -44,23 +59,19 @@ def fail(where: str, why: str) -> NoReturn:
     raise CheckError(f"{where}: {why}")
 
 
-def load(text: str | bytes) -> dict[str, Any]:
+def parse(text: str | bytes) -> Any:
     """
-    Parse a certificate as untrusted input: bounded size, no floats, no repeated keys.
+    Parse JSON as untrusted input: bounded size, no floats, no repeated keys.
 
     Parameters
     ----------
     text : str or bytes
         JSON.
 
-    Returns
-    -------
-    dict
-
     Raises
     ------
     CheckError
-        If the text is too large or is not the JSON of a certificate.
+        If the text is too large or is no such JSON.
     """
     if len(text) > MAX_BYTES:
         fail("file", f"larger than {MAX_BYTES} bytes")
@@ -79,7 +90,7 @@ def load(text: str | bytes) -> dict[str, Any]:
         return int(digits)
 
     try:
-        data = json.loads(
+        return json.loads(
             text,
             parse_float=no_float,
             parse_constant=no_float,
@@ -90,8 +101,29 @@ def load(text: str | bytes) -> dict[str, Any]:
         raise
     except (ValueError, RecursionError) as error:
         fail("file", f"is not JSON ({error})")
-    if not isinstance(data, dict) or data.get("schema") not in (SCHEMA, KNOWLEDGE_SCHEMA):
-        fail("schema", f"is not {SCHEMA!r} or {KNOWLEDGE_SCHEMA!r}")
+
+
+def load(text: str | bytes) -> dict[str, Any]:
+    """
+    Parse a certificate as untrusted input.
+
+    Parameters
+    ----------
+    text : str or bytes
+        JSON.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    CheckError
+        If the text is too large or is not the JSON of a certificate.
+    """
+    data = parse(text)
+    if not isinstance(data, dict) or data.get("schema") not in (SCHEMA, KNOWLEDGE_SCHEMA, SCORES_SCHEMA):
+        fail("schema", f"is not {SCHEMA!r}, {KNOWLEDGE_SCHEMA!r} or {SCORES_SCHEMA!r}")
     return data
 
 
@@ -118,15 +150,35 @@ def symbols(value: Any, where: str) -> list[Any]:
     return value
 
 
-def log_factorial(n: int, *, up: bool, context: Context) -> Decimal:
+@lru_cache(maxsize=4096)
+def log_factorial(n: int, *, up: bool) -> Decimal:
     """Bound on ln(n!) from above or below; Stirling's series errs by less than its first omitted term."""
-    if n < 64:
-        return context.ln(Decimal(math.factorial(n)))
-    with localcontext(context):
+    with localcontext(Context(prec=_DIGITS)):
+        if n < 64:
+            return Decimal(math.factorial(n)).ln()
         x = Decimal(n)
         value = x * x.ln() - x + (2 * Decimal(_PI) * x).ln() / 2 + 1 / (12 * x) - 1 / (360 * x**3)
         value += 1 / (1260 * x**5) if up else 1 / (1260 * x**5) - 1 / (1680 * x**7)
         return value
+
+
+@lru_cache(maxsize=4096)
+def log_choose(n: int, k: int) -> Decimal:
+    """Upper bound, by less than 1e-17, on the logarithm of a binomial coefficient."""
+    near = Context(prec=_DIGITS)
+    if min(k, n - k) <= 256:
+        return near.ln(Decimal(math.comb(n, k)))
+    below = near.add(log_factorial(k, up=False), log_factorial(n - k, up=False))
+    return near.subtract(log_factorial(n, up=True), below)
+
+
+def log_binomial(k: int, n: int, p: Fraction) -> Decimal:
+    """Upper bound, by less than 1e-17, on ln P(X = k) for `X ~ Binomial(n, p)`, 0 < p < 1, n up to 2**53."""
+    near = Context(prec=_DIGITS)
+    log_p = near.ln(near.divide(Decimal(p.numerator), Decimal(p.denominator)))
+    q = 1 - p
+    log_q = near.ln(near.divide(Decimal(q.numerator), Decimal(q.denominator)))
+    return near.add(near.add(log_choose(n, k), near.multiply(Decimal(k), log_p)), near.multiply(Decimal(n - k), log_q))
 
 
 def tail_upper_bound(k: int, n: int, p: Fraction, spent: list[int] | None = None) -> Decimal:
@@ -147,19 +199,10 @@ def tail_upper_bound(k: int, n: int, p: Fraction, spent: list[int] | None = None
     """
     if not 0 < p < Fraction(k, n):
         return Decimal(1)
-    near = Context(prec=70)
-    log_p = near.ln(near.divide(Decimal(p.numerator), Decimal(p.denominator)))
+    near = Context(prec=_DIGITS)
     q = 1 - p
-    log_q = near.ln(near.divide(Decimal(q.numerator), Decimal(q.denominator)))
-    if min(k, n - k) <= 256:
-        log_choose = near.ln(Decimal(math.comb(n, k)))
-    else:
-        log_choose = near.subtract(
-            near.subtract(log_factorial(n, up=True, context=near), log_factorial(k, up=False, context=near)),
-            log_factorial(n - k, up=False, context=near),
-        )
-    exponent = near.add(near.add(log_choose, near.multiply(Decimal(k), log_p)), near.multiply(Decimal(n - k), log_q))
-    # 70 digits leave more than 40 after the point for n up to 2**53; 1e-30 swallows every rounding above.
+    exponent = log_binomial(k, n, p)
+    # 52 digits leave more than 32 after the point for n up to 2**53; 1e-27 swallows every rounding above.
     up, down = Context(prec=28, rounding=ROUND_CEILING), Context(prec=28, rounding=ROUND_FLOOR)
     term = up.multiply(up.plus(near.exp(exponent)), Decimal("1.000000000000000000000000001"))
     odds = up.divide(up.plus(Decimal(p.numerator * q.denominator)), down.plus(Decimal(p.denominator * q.numerator)))
@@ -176,6 +219,319 @@ def tail_upper_bound(k: int, n: int, p: Fraction, spent: list[int] | None = None
         ratio = up.divide(up.multiply(Decimal(n - j - 1), odds), Decimal(j + 2))
         tail = up.add(tail, up.divide(up.multiply(term, ratio), down.subtract(Decimal(1), ratio)))
     return tail
+
+
+def ln_between(value: Fraction) -> tuple[Fraction, Fraction]:
+    """Rational bounds on a natural logarithm."""
+    near = Context(prec=40)
+    logarithm = near.ln(near.divide(Decimal(value.numerator), Decimal(value.denominator)))
+    slack = Fraction(1, 10**35)
+    return Fraction(logarithm) - slack, Fraction(logarithm) + slack
+
+
+def _ratio_sum(k: int, n: int, odds: Fraction) -> tuple[float, float]:
+    """
+    Bounds on `P(X >= k) / P(X = k)` for `X ~ Binomial(n, p)`, p / (1 - p) = odds, k not much below n p.
+
+    Summed in binary floating point: fewer than `MAX_TERMS` terms of five roundings each stay within 1e-9.
+    """
+    factor, term, tail, ratio, j = float(odds), 1.0, 1.0, 0.0, k
+    for j in range(k, min(n, k + MAX_TERMS)):
+        ratio = (n - j) * factor / (j + 1)
+        term *= ratio
+        tail += term
+        if term < tail * 1e-13 * (1 - ratio):
+            break
+    rest = 0.0
+    if j + 1 < n:
+        ratio = (n - j - 1) * factor / (j + 2)
+        rest = term * ratio / (1 - ratio) if ratio < 1 else math.inf
+    return tail * (1 - 1e-9), (tail + rest) * (1 + 1e-9)
+
+
+def binomial_deviance(k: int, n: int, x: Fraction) -> tuple[Fraction, Fraction, Fraction]:
+    """
+    Bounds on `D(x) = -ln P(X <= k)` for `X ~ Binomial(n, x)` and its derivative: D from below, D' from both sides.
+
+    Parameters
+    ----------
+    k, n : int
+        0 <= k < n.
+    x : Fraction
+        At least 1e-15 and below 1. The tail is summed from its larger end, whichever side of k / n it is.
+    """
+    # P(X = k) is at most P(X <= k).
+    steepest = (n - k) / (1 - x)
+    if x * n > k:
+        low, high = _ratio_sum(n - k, n, (1 - x) / x)
+        if high == math.inf:
+            return Fraction(0), Fraction(0), steepest
+        deviance = -(Fraction(log_binomial(k, n, x)) + Fraction(1, 10**30)) - ln_between(Fraction(high))[1]
+        scale = float((n - k) / (1 - x))
+        slope = scale / high * (1 - 1e-12), scale / low * (1 + 1e-12)
+    else:
+        exponent = log_binomial(k + 1, n, x)
+        if exponent < -600:
+            # Then D and D' are below 1e-200 (x is at least 1e-15, n at most 2**53), and floats below stay normal.
+            return Fraction(0), Fraction(0), Fraction(1, 10**200)
+        low, high = _ratio_sum(k + 1, n, x / (1 - x))
+        top = Fraction(Context(prec=40).exp(exponent))
+        tail = top * (1 - Fraction(1, 10**16)) * Fraction(low)
+        deviance = -ln_between(1 - tail)[1]
+        scale = float(top * (k + 1) / x)
+        upper_tail = float(top) * high * (1 + 1e-12)
+        slope = (
+            scale / float(1 - tail) * (1 - 1e-12),
+            scale / (1 - upper_tail) * (1 + 1e-12) if upper_tail < 1 else math.inf,
+        )
+    # D grows from 0, so both are at least 0.
+    floor = Fraction(deviance.numerator * 10**18 // deviance.denominator, 10**18)
+    steepest = min(steepest, Fraction(slope[1])) if slope[1] < math.inf else steepest
+    return max(Fraction(0), floor), max(Fraction(0), Fraction(slope[0])), steepest
+
+
+def entropy_deviance(k: int, n: int, x: Fraction) -> tuple[Fraction, Fraction, Fraction]:
+    """
+    The same for `D(x) = n KL(k/n || x)` above k / n and 0 below: Chernoff's bound on -ln P(X <= k).
+
+    Parameters are those of `binomial_deviance`.
+    """
+    if x * n <= k:
+        return Fraction(0), Fraction(0), Fraction(0)
+    above = ln_between(x * n / k)[1] if k else Fraction(0)
+    deviance = (n - k) * ln_between(Fraction(n - k, n) / (1 - x))[0] - k * above
+    slope = (n - k) / (1 - x) - k / x
+    return max(Fraction(0), Fraction(deviance.numerator * 10**18 // deviance.denominator, 10**18)), slope, slope
+
+
+def conjugate_above(ratio: Fraction, k: int, n: int, x: Fraction, *, tails: bool) -> Fraction:
+    """
+    Upper bound on `sup_u ratio u - D(u)` over rates u in [0, 1], from the tangent of the convex D at x.
+
+    Parameters
+    ----------
+    ratio : Fraction
+        Not negative.
+    k, n : int
+        D is that of k successes out of n; it is 0 if k = n, and for n = 0.
+    x : Fraction
+        In [0, 1); the bound is valid for any, and best at the maximiser.
+    tails : bool
+        Whether D is the binomial tail's (for n up to `LARGEST_TAIL`), or the relative entropy's.
+    """
+    if k == n:
+        return ratio
+    if x <= 0:
+        return max(Fraction(0), ratio - n) if k == 0 else ratio
+    function = binomial_deviance if tails and n <= LARGEST_TAIL else entropy_deviance
+    value, low, high = function(k, n, x)
+    return ratio * x - value + max(Fraction(0), ratio - low) * (1 - x) + max(Fraction(0), high - ratio) * x
+
+
+def _point(value: Any, where: str) -> Fraction:
+    """A rate at which a tangent touches: a multiple of 1e-15 in [0, 1)."""
+    point = fraction(value, where, 40)
+    if not 0 <= point < 1 or POINT_GRID % point.denominator:
+        fail(where, f"{str(value)[:40]} is no multiple of 1/{POINT_GRID} in [0, 1)")
+    return point
+
+
+def label_price(
+    ratio: Fraction,
+    cells: list[list[int]],
+    candidates: list[tuple[int, int]],
+    points: Any,
+    *,
+    tails: bool,
+    where: str = "points",
+) -> Fraction:
+    """
+    Upper bound on `b(r) = sup over p, q, pairs of groups, events: r (p(S) - q(S)) - D(p(S)) - D'(q(S))` in one label.
+
+    D prices a rate above its count, D' one below (T9 (ii), (iii)). With few outputs all events S are tried. With more,
+    a tangent of the jointly convex relative entropy gives a bound that is linear in the measured shares of S, and so is
+    largest where each output goes to the side that pays more.
+
+    Parameters
+    ----------
+    ratio : Fraction
+        r, not negative.
+    cells : list, shape (G, Z)
+        Counts of one label.
+    candidates : list of (int, int)
+        Pairs of groups.
+    points : list
+        Where tangents touch, as exact texts: for each group one rate per event (bit z of the event's number, from 1, is
+        output z); with more than `MOST_EVENT_OUTPUTS` outputs, for each pair share and rate of both groups.
+    tails : bool
+        Whether D is the binomial tail's; only for few outputs.
+    where : str
+        Name of the entry in error messages.
+
+    Returns
+    -------
+    Fraction
+        At most r, which is the value where one of the groups has no rows.
+    """
+    sizes = [sum(row) for row in cells]
+    if any(not sizes[a] or not sizes[b] for a, b in candidates):
+        return ratio
+    n_outputs = len(cells[0])
+    best = Fraction(0)
+    if n_outputs <= MOST_EVENT_OUTPUTS:
+        best = _best_event(ratio, cells, candidates, points, tails=tails, where=where)
+    else:
+        for (a, b), texts in zip(candidates, _of_length(points, len(candidates), where), strict=True):
+            touches = [_point(text, where) for text in _of_length(texts, 4, where)]
+            slope_a, height_a = _entropy_tangent(ratio, sizes[a], *touches[:2])
+            slope_b, height_b = _entropy_tangent(ratio, sizes[b], *touches[2:])
+            gain_a, gain_b = slope_a / sizes[a], slope_b / sizes[b]
+            gains = (max(gain_a * k, gain_b * m) for k, m in zip(cells[a], cells[b], strict=True))
+            best = max(best, height_a + height_b + total(gains))
+    return min(ratio, max(Fraction(0), _rounded_up(best - ratio)))
+
+
+def _best_event(
+    ratio: Fraction,
+    cells: list[list[int]],
+    candidates: list[tuple[int, int]],
+    points: Any,
+    *,
+    tails: bool,
+    where: str,
+) -> Fraction:
+    """Largest sum of the two sides' conjugates over pairs and events; tails are summed only where they can matter."""
+    n_outputs = len(cells[0])
+    n_events = 2**n_outputs - 2
+    touches = [
+        [_point(text, where) for text in _of_length(texts, n_events, where)]
+        for texts in _of_length(points, len(cells), where)
+    ]
+
+    @cache
+    def side(group: int, event: int, exactly: bool) -> Fraction:
+        row = cells[group]
+        k = sum(row[z] for z in range(n_outputs) if event >> z & 1)
+        return conjugate_above(ratio, k, sum(row), touches[group][event - 1], tails=exactly)
+
+    full = n_events + 1
+    # The relative entropy is at most the tail's deviance, so it bounds what the tail could give.
+    order = sorted(
+        (
+            (side(a, event, False) + side(b, full - event, False), a, b, event)
+            for a, b in candidates
+            for event in range(1, full)
+        ),
+        reverse=True,
+    )
+    best = Fraction(0)
+    for quick, a, b, event in order:
+        if quick <= best:
+            break
+        best = max(best, side(a, event, True) + side(b, full - event, True) if tails else quick)
+    return best
+
+
+def _entropy_tangent(ratio: Fraction, n: int, u: Fraction, x: Fraction) -> tuple[Fraction, Fraction]:
+    """Slope and height of a linear function of v above `sup_y ratio y - n KL(v || y)`, from the tangent at (u, x)."""
+    if not 0 < u <= x:
+        return Fraction(0), ratio
+    down, up = ln_between((1 - u) / (1 - x))
+    slope = n * (up - ln_between(u / x)[0])
+    rest = ratio - n * ((1 - u) / (1 - x) - u / x)
+    height = ratio * x - n * down + max(Fraction(0), rest) * (1 - x) + max(Fraction(0), -rest) * x
+    return slope, height
+
+
+def _rounded_up(value: Fraction) -> Fraction:
+    return Fraction(-(-value.numerator * POINT_GRID // value.denominator), POINT_GRID)
+
+
+def interpolated(knots: list[tuple[Fraction, Fraction]], ratio: Fraction) -> Fraction:
+    """Upper bound on a convex function with b(0) = 0 and slope at most 1, from upper bounds at increasing knots."""
+    before = (Fraction(0), Fraction(0))
+    for knot in knots:
+        if ratio <= knot[0]:
+            share = (ratio - before[0]) / (knot[0] - before[0])
+            return before[1] + share * (knot[1] - before[1])
+        before = knot
+    return before[1] + ratio - before[0]
+
+
+def fixed_value(
+    base: Fraction,
+    moved: list[Fraction],
+    knots: list[list[tuple[Fraction, Fraction]]],
+    multiplier: Fraction,
+    radius: Fraction,
+) -> Fraction:
+    """Upper bound on `base + sum_y m_y delta_y` within a radius, by weak duality (T9 (ii))."""
+    parts = total(interpolated(line, m / multiplier) for line, m in zip(knots, moved, strict=True))
+    return base + multiplier * (radius + parts)
+
+
+def pure_value(
+    knots: list[tuple[Fraction, Fraction]],
+    multiplier: Fraction,
+    sides: list[tuple[int, int]],
+    points: Any,
+    where: str = "marginal_points",
+) -> Fraction:
+    """
+    One label's part of the bound for two pure worlds, where label marginals pay deviances too (T9 (iii)).
+
+    It is the largest value of `-u + u delta - prices` over the smaller marginal u, which is one of the two groups': on
+    each piece of the price function a linear function of u less a convex one.
+
+    Parameters
+    ----------
+    knots : list of (Fraction, Fraction)
+        Ratios and bounds of the label's price function.
+    multiplier : Fraction
+    sides : list of (int, int)
+        The two groups' rows with the label, and rows.
+    points : list, shape (2, number of knots)
+        Where the tangents touch.
+    where : str
+        Name of the entry in error messages.
+    """
+    best = multiplier * (knots[-1][1] - knots[-1][0]) if knots else Fraction(0)
+    for (k, n), texts in zip(sides, _of_length(points, len(sides), where), strict=True):
+        before = (Fraction(0), Fraction(0))
+        for knot, text in zip(knots, _of_length(texts, len(knots), where), strict=True):
+            slope = (knot[1] - before[1]) / (knot[0] - before[0])
+            height = multiplier * (before[1] - slope * before[0])
+            fall = 1 - slope
+            if fall > 0:
+                height -= fall
+                height += multiplier * conjugate_above(fall / multiplier, n - k, n, _point(text, where), tails=True)
+            best = max(best, height + max(Fraction(0), -fall))
+            before = knot
+    return best
+
+
+def gamma_radius_holds(radius: Fraction, terms: int, alpha: Fraction) -> bool:
+    """Whether a sum of independent standard exponential variables exceeds the radius with probability at most alpha."""
+    if radius < 0:
+        return False
+    up = Context(prec=_DIGITS, rounding=ROUND_CEILING)
+    t = up.divide(Decimal(radius.numerator), Decimal(radius.denominator))
+    term = series = Decimal(1)
+    for i in range(1, terms):
+        term = up.divide(up.multiply(term, t), Decimal(i))
+        series = up.add(series, term)
+    # In logarithms, so that no radius underflows; their rounding is below 1e-40.
+    exponent = Fraction(up.ln(series)) + Fraction(1, 10**35) - radius
+    return terms == 0 or exponent <= ln_between(alpha)[0]
+
+
+def chernoff_radius_holds(radius: Fraction, terms: int, alpha: Fraction) -> bool:
+    """Whether `exp(-t) (e t / C)^C <= alpha` for t = radius > C = terms."""
+    if terms == 0:
+        return radius >= 0
+    if radius <= terms:
+        return False
+    return radius - terms - terms * ln_between(radius / terms)[1] >= -ln_between(alpha)[0]
 
 
 def total(values: Iterable[Fraction]) -> Fraction:
@@ -234,7 +590,8 @@ def check(data: dict[str, Any]) -> str:
     try:
         if data["digest"] != digest(data):
             fail("digest", "does not match the certificate's content")
-        return _check_knowledge(data) if data["schema"] == KNOWLEDGE_SCHEMA else _check(data)
+        checks = {SCHEMA: _check, KNOWLEDGE_SCHEMA: _check_knowledge, SCORES_SCHEMA: _check_scores}
+        return checks[data["schema"]](data)
     except CheckError:
         raise
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, MemoryError) as error:
@@ -293,10 +650,8 @@ def _check(data: dict[str, Any]) -> str:
     if data["on_missing"] == "error" and any(n == 0 for plane in cells for n in plane):
         fail("counts.table", "has a (group, label) cell without rows")
 
-    # Confidence limits (T9 (i)): every one is a valid Clopper-Pearson limit at its share of the error.
+    # Confidence limits (T9).
     limits = data["limits"]
-    if set(limits) != {"method", "number", "rates", "label_marginals"} or limits["method"] != "clopper-pearson":
-        fail("limits", "has other entries than method (clopper-pearson), number, rates, label_marginals")
     estimated = claim["compositions"] == "estimated"
     worlds: list[tuple[int, int]] = []
     for position, pair in enumerate(data["pairs"]) if estimated else ():
@@ -306,116 +661,119 @@ def _check(data: dict[str, Any]) -> str:
         if first == second or (first, second) in worlds or (second, first) in worlds:
             fail(f"pairs[{position}].groups", "must name two different groups, and no pair twice")
         worlds.append((first, second))
-    number = n_groups * n_labels * n_outputs + (n_groups * n_labels if estimated else 0)
-    if type(limits["number"]) is not int or limits["number"] != number:
-        fail("limits.number", f"is not {number}, the number of limits among which the error is split")
-    alpha = (1 - confidence) / number
-    alpha_below = Context(prec=28, rounding=ROUND_FLOOR).divide(Decimal(alpha.numerator), Decimal(alpha.denominator))
-
+    if type(limits) is not dict or limits.get("method") not in ("clopper-pearson", "fisher", "relative-entropy"):
+        fail("limits.method", "is not clopper-pearson, fisher or relative-entropy")
+    method = limits["method"]
+    if type(limits["split"]) is not int or not 1 <= limits["split"] <= 1000:
+        fail("limits.split", "is no number of methods")
+    alpha = (1 - confidence) / limits["split"]
     spent = [0]
 
-    def limit(value: Any, k: int, n: int, where: str) -> Fraction:
-        low = fraction(value, where, 30)
-        if not 0 <= low <= 1 or GRID % low.denominator:
-            fail(where, f"{value} is no multiple of 1/{GRID} in [0, 1]")
-        if low > 0 and (k == 0 or tail_upper_bound(k, n, low, spent) > alpha_below):
-            fail(where, f"{value} is no lower limit for {k} of {n} at level {alpha_below:.3g}")
-        if spent[0] > MAX_ALL_TERMS:
-            fail(where, "takes too long to check: too many limits of too large samples")
-        return low
+    def lower_limit(value: Any, k: int, n: int, level: Fraction, where: str) -> Fraction:
+        return _lower_limit(value, k, n, level, where, spent)
 
-    rates = [
-        [
+    def marginal_limits(level: Fraction) -> list[list[Fraction]]:
+        return [
             [
-                limit(value, table[a][y][z], cells[a][y], f"limits.rates[{a}][{y}][{z}]")
-                for z, value in enumerate(_of_length(row, n_outputs, "limits.rates"))
+                lower_limit(value, cells[a][y], per_group[a], level, f"limits.label_marginals[{a}][{y}]")
+                for y, value in enumerate(_of_length(row, n_labels, "limits.label_marginals"))
             ]
-            for y, row in enumerate(_of_length(plane, n_labels, "limits.rates"))
+            for a, row in enumerate(_of_length(limits["label_marginals"], n_groups, "limits.label_marginals"))
         ]
-        for a, plane in enumerate(_of_length(limits["rates"], n_groups, "limits.rates"))
-    ]
-    marginals: dict[int, list[Fraction]] = {}
-    stored = _of_length(limits["label_marginals"], n_groups if estimated else 0, "limits.label_marginals")
-    for a, row in enumerate(stored):
-        marginals[a] = [
-            limit(value, cells[a][y], per_group[a], f"limits.label_marginals[{a}][{y}]")
-            for y, value in enumerate(_of_length(row, n_labels, "limits.label_marginals"))
+
+    marginals: list[list[Fraction]] = []
+    rates: list[list[list[Fraction]]] = []
+    if method == "clopper-pearson":
+        _entries(limits, {"method", "split", "number", "rates", "label_marginals"}, "limits")
+        number = n_groups * n_labels * n_outputs + (n_groups * n_labels if estimated else 0)
+        if type(limits["number"]) is not int or limits["number"] != number:
+            fail("limits.number", f"is not {number}, the number of limits among which the error is split")
+        rates = [
+            [
+                [
+                    lower_limit(value, table[a][y][z], cells[a][y], alpha / number, f"limits.rates[{a}][{y}][{z}]")
+                    for z, value in enumerate(_of_length(row, n_outputs, "limits.rates"))
+                ]
+                for y, row in enumerate(_of_length(plane, n_labels, "limits.rates"))
+            ]
+            for a, plane in enumerate(_of_length(limits["rates"], n_groups, "limits.rates"))
         ]
+        if estimated:
+            marginals = marginal_limits(alpha / number)
+    else:
+        _entries(
+            limits,
+            {"method", "split", "share", "radius", "disparity_radius", "label_marginals", "multipliers", "knots"},
+            "limits",
+        )
+        share = fraction(limits["share"], "limits.share", _SHORT)
+        pays = estimated and method == "fisher" and not balanced
+        if share != (0 if pays or not estimated else LIMITS_SHARE if balanced else LIMITS_SHARE_RAW):
+            fail("limits.share", "is not the part of the error that is fixed for limits of the label marginals")
+        if share:
+            marginals = marginal_limits(alpha * share / (n_groups * n_labels))
+    if not marginals and limits["label_marginals"] != []:
+        fail("limits.label_marginals", "must be empty here")
 
     # Disparities: as measured, and their largest values under the limits.
+    everyone = [(a, b) for a in range(n_groups) for b in range(a + 1, n_groups)]
     point = [[[Fraction(0)] * n_groups for _ in groups] for _ in labels]
     upper = [[[Fraction(0)] * n_groups for _ in groups] for _ in labels]
     for y in range(n_labels):
-        for a in range(n_groups):
-            for b in range(a):
-                measured = largest = Fraction(1)
-                if cells[a][y] and cells[b][y]:
-                    largest = largest_variation(rates[a][y], rates[b][y])
-                    measured = variation(
-                        [Fraction(k, cells[a][y]) for k in table[a][y]],
-                        [Fraction(k, cells[b][y]) for k in table[b][y]],
-                    )
-                point[y][a][b] = point[y][b][a] = measured
-                upper[y][a][b] = upper[y][b][a] = largest
+        for a, b in everyone:
+            measured = largest = Fraction(1)
+            if cells[a][y] and cells[b][y]:
+                largest = largest_variation(rates[a][y], rates[b][y]) if rates else Fraction(0)
+                measured = variation(
+                    [Fraction(k, cells[a][y]) for k in table[a][y]],
+                    [Fraction(k, cells[b][y]) for k in table[b][y]],
+                )
+            point[y][a][b] = point[y][b][a] = measured
+            upper[y][a][b] = upper[y][b][a] = largest
     delta = [max(max(row) for row in matrix) for matrix in point]
     delta_upper = [max(max(row) for row in matrix) for matrix in upper]
+    knots: list[list[tuple[Fraction, Fraction]]] = []
+    columns = [[table[a][y] for a in range(n_groups)] for y in range(n_labels)]
+    if method != "clopper-pearson":
+        knots = _read_knots(limits["knots"], columns, everyone, method, "limits.knots", spent)
+        single = fraction(limits["disparity_radius"], "limits.disparity_radius", _SHORT)
+        for y, text in enumerate(_of_length(limits["multipliers"], n_labels, "limits.multipliers")):
+            value = fixed_value(
+                Fraction(0), [Fraction(1)], [knots[y]], _multiplier(text, f"limits.multipliers[{y}]"), single
+            )
+            delta_upper[y] = max(delta[y], min(Fraction(1), _above(value)))
     for y, entry in enumerate(_of_length(data["disparity"], n_labels, "disparity")):
         _same(entry, {"label": labels[y]}, {"point": delta[y], "upper": delta_upper[y]}, f"disparity[{y}]")
     _same(data["equalized_odds"], {}, {"point": max(delta), "upper": max(delta_upper)}, "equalized_odds")
 
     # Each pair of worlds: composition, transport plan, value, and value under the limits.
     points, uppers = [], []
+    deviance_entries = set() if rates else {"multiplier"}
+    if not rates and pairwise:
+        if not estimated:
+            fail("claim.theorem", "T1b for a given pair goes with the method clopper-pearson")
+        if n_groups > 2:
+            deviance_entries.add("knots")
+    if not rates and pays:
+        deviance_entries |= {"spans", "marginal_points"}
     for number_of_pair, pair in enumerate(data["pairs"]):
         where = f"pairs[{number_of_pair}]"
         if estimated:
-            _entries(pair, {"groups", "label_shift", "moved", "distance", "plan", "point", "upper"}, where)
+            _entries(pair, {"groups", *PAIR_ENTRIES, *deviance_entries}, where)
             a, b = worlds[number_of_pair]
             if not per_group[a] or not per_group[b]:
                 fail(f"{where}.groups", "names a group without rows")
-            world_0, world_1 = (
-                [
-                    [Fraction(cells[g][y], per_group[g]) if g == own else Fraction(0) for y in range(n_labels)]
-                    for g in range(n_groups)
-                ]
-                for own in (a, b)
-            )
+            world_0, world_1 = (_pure_world(cells, own) for own in (a, b))
         else:
-            _entries(
-                pair,
-                {
-                    "world_0",
-                    "world_1",
-                    "label_shift",
-                    "moved",
-                    "distance",
-                    "plan",
-                    "upper_plan",
-                    "point",
-                    "upper",
-                },
-                where,
-            )
+            own = deviance_entries or {"upper_plan"}
+            _entries(pair, {"world_0", "world_1", *PAIR_ENTRIES, *own}, where)
             world_0, world_1 = (
                 _world(pair[name], n_groups, n_labels, f"{where}.{name}") for name in ("world_0", "world_1")
             )
         if balanced:
             world_0, world_1 = _balance(world_0, world_1, where)
-        difference = [[world_0[g][y] - world_1[g][y] for g in range(n_groups)] for y in range(n_labels)]
-        shift = total(abs(total(column)) for column in difference) / 2
-        moved = [
-            min(
-                total(d for d in column if d > 0),
-                total(-d for d in column if d < 0),
-            )
-            for column in difference
-        ]
-        if fraction(pair["label_shift"], f"{where}.label_shift") != shift:
-            fail(f"{where}.label_shift", f"is not {shift}")
-        for y, value in enumerate(_of_length(pair["moved"], n_labels, f"{where}.moved")):
-            if fraction(value, f"{where}.moved[{y}]") != moved[y]:
-                fail(f"{where}.moved[{y}]", f"is not {moved[y]}")
-        if fraction(pair["distance"], f"{where}.distance") != shift + total(moved):
-            fail(f"{where}.distance", f"is not {shift + total(moved)}")
+        difference, shift, moved = _movement(world_0, world_1)
+        _check_movement(pair, shift, moved, where)
 
         def plan_cost(plan: Any, prices: list[list[list[Fraction]]], at: str, difference: Any = difference) -> Fraction:
             return _plan_cost(plan, difference, prices, groups, pairwise, at)
@@ -423,21 +781,54 @@ def _check(data: dict[str, Any]) -> str:
         value = shift + plan_cost(pair["plan"], point, f"{where}.plan")
         if fraction(pair["point"], f"{where}.point") != value:
             fail(f"{where}.point", f"is not {value}, the cost of its transport plan")
-        if not estimated:
+        if not rates:
+            used = knots
+            if "knots" in pair:
+                used = _read_knots(pair["knots"], columns, [worlds[number_of_pair]], method, f"{where}.knots", spent)
+            multiplier = _multiplier(pair["multiplier"], f"{where}.multiplier")
+            radius, terms, exact = _radius(limits, method, columns, moved, estimated=estimated, balanced=balanced)
+            holds = gamma_radius_holds if exact else chernoff_radius_holds
+            if not holds(radius, terms, alpha * (1 - share)):
+                fail("limits.radius", f"{float(radius):g} is too small for {terms} deviances at this level")
+            if method == "fisher":
+                if not gamma_radius_holds(single, 2, alpha):
+                    fail("limits.disparity_radius", "is too small for two deviances at this level")
+            elif single < radius:
+                fail("limits.disparity_radius", "is smaller than the ball's radius")
+            if not estimated:
+                value_upper = fixed_value(shift, moved, used, multiplier, radius)
+            elif pays:
+                value_upper = 1 + multiplier * radius
+                for y, (span, touches) in enumerate(
+                    zip(
+                        _of_length(pair["spans"], n_labels, f"{where}.spans"),
+                        _of_length(pair["marginal_points"], n_labels, f"{where}.marginal_points"),
+                        strict=True,
+                    )
+                ):
+                    low, high = _of_length(span, 2, f"{where}.spans[{y}]")
+                    if type(low) is not int or type(high) is not int or not 0 <= low <= high <= len(used[y]):
+                        fail(f"{where}.spans[{y}]", "is no range of knots")
+                    spent[0] += (high - low) * sum(_tangent_steps(per_group[g]) for g in (a, b))
+                    if spent[0] > MAX_ALL_TERMS:
+                        fail(where, "takes too long to check: too many pairs of worlds")
+                    sides = [(cells[g][y], per_group[g]) for g in (a, b)]
+                    at = f"{where}.marginal_points[{y}]"
+                    value_upper += pure_value(used[y][low:high], multiplier, sides, touches, at)
+            elif balanced:
+                average = [(p + q) / 2 for p, q in zip(marginals[a], marginals[b], strict=True)]
+                value_upper = max(
+                    fixed_value(Fraction(0), vertex, used, multiplier, radius) for vertex in extreme_points(average)
+                )
+            else:
+                smaller = [min(p, q) for p, q in zip(marginals[a], marginals[b], strict=True)]
+                value_upper = fixed_value(1 - total(smaller), smaller, used, multiplier, radius)
+            value_upper = min(Fraction(1), max(value, _above(value_upper)))
+        elif not estimated:
             value_upper = shift + plan_cost(pair["upper_plan"], upper, f"{where}.upper_plan")
         else:
             prices = [upper[y][a][b] if pairwise else delta_upper[y] for y in range(n_labels)]
-            if balanced:
-                lower = [(p + q) / 2 for p, q in zip(marginals[a], marginals[b], strict=True)]
-                value_upper = max(
-                    total(p * d for p, d in zip(vertex, prices, strict=True)) for vertex in extreme_points(lower)
-                )
-            else:
-                value_upper = max(
-                    1 - total(min(p, q) * (1 - d) for p, q, d in zip(v, w, prices, strict=True))
-                    for v in extreme_points(marginals[a])
-                    for w in extreme_points(marginals[b])
-                )
+            value_upper = _largest_over_marginals(marginals[a], marginals[b], prices, balanced=balanced)
         if fraction(pair["upper"], f"{where}.upper") != value_upper:
             fail(f"{where}.upper", f"is not {value_upper}")
         points.append(value)
@@ -458,6 +849,80 @@ def _check(data: dict[str, Any]) -> str:
         + ("; cells without rows count as disparity 1." if data["on_missing"] == "vacuous" else ".")
         + " Not covered: shadow models, scores, several draws."
     )
+
+
+def _read_knots(
+    stored: Any,
+    columns: list[list[list[int]]],
+    candidates: list[tuple[int, int]],
+    method: str,
+    where: str,
+    spent: list[int],
+) -> list[list[tuple[Fraction, Fraction]]]:
+    """Knots of every label's price function, with the values that their tangents prove."""
+    knots: list[list[tuple[Fraction, Fraction]]] = []
+    n_outputs = len(columns[0][0])
+    few = n_outputs <= MOST_EVENT_OUTPUTS
+    if few:
+        # Every pair and event is sorted by its quick bound.
+        tangents = len(columns[0]) * _tangent_steps(max(sum(row) for column in columns for row in column))
+        steps = 2**n_outputs * (tangents + len(candidates) * _SORT_STEPS)
+    else:
+        steps = len(candidates) * (_TANGENT_STEPS + n_outputs)
+    for y, entries in enumerate(_of_length(stored, len(columns), where)):
+        knots.append([])
+        if type(entries) is not list or len(entries) > MAX_KNOTS:
+            fail(f"{where}[{y}]", f"must be a list of at most {MAX_KNOTS} knots")
+        for j, entry in enumerate(entries):
+            at = f"{where}[{y}][{j}]"
+            text, points = _of_length(entry, 2, at)
+            ratio = fraction(text, at, 60)
+            if ratio <= (knots[y][-1][0] if knots[y] else 0):
+                fail(at, "must be positive and above the ratio before it")
+            spent[0] += steps
+            if spent[0] > MAX_ALL_TERMS:
+                fail(at, "takes too long to check: too many knots, groups or outputs")
+            tails = method == "fisher" and few
+            knots[y].append((ratio, label_price(ratio, columns[y], candidates, points, tails=tails, where=at)))
+    return knots
+
+
+def _tangent_steps(n: int) -> int:
+    """Cost of a tangent to the deviance of n rows: logarithms, and some standard errors of a tail's terms."""
+    return _TANGENT_STEPS + 2 * math.isqrt(min(n, LARGEST_TAIL))
+
+
+def _radius(
+    limits: dict[str, Any],
+    method: str,
+    columns: list[list[list[int]]],
+    moved: list[Fraction],
+    *,
+    estimated: bool,
+    balanced: bool,
+) -> tuple[Fraction, int, bool]:
+    """The stored radius, the number of deviances, and whether their sum is dominated by a Gamma variable."""
+    radius = fraction(limits["radius"], "limits.radius", _SHORT)
+    n_labels, n_outputs = len(columns), len(columns[0][0])
+    if method == "relative-entropy":
+        return radius, (n_outputs - 1) * sum(any(row) for column in columns for row in column), False
+    if not estimated:
+        return radius, 2 * sum(m > 0 for m in moved), True
+    if balanced:
+        return radius, 2 * n_labels, True
+    return radius, 3 * n_labels, n_labels == 2
+
+
+def _multiplier(text: Any, where: str) -> Fraction:
+    value = fraction(text, where, 60)
+    if value <= 0:
+        fail(where, "must be positive")
+    return value
+
+
+def _above(value: Fraction) -> Fraction:
+    """Rounded up to a multiple of 1 / GRID."""
+    return Fraction(-(-value.numerator * GRID // value.denominator), GRID)
 
 
 def _check_knowledge(data: dict[str, Any]) -> str:
@@ -555,6 +1020,225 @@ def _check_knowledge(data: dict[str, Any]) -> str:
     )
 
 
+def kolmogorov_upper_bound(n: int, eps: Fraction) -> Fraction:
+    """
+    Rigorous upper bound on `P(sup_t |F_n(t) - F(t)| > eps)` for the empirical distribution of n draws, whatever F.
+
+    Twice the exact law of the one-sided statistic (Z. Birnbaum, F. Tingey, 1951), a finite sum that is added up in
+    integers. The law is that of continuous F; with ties the statistic is stochastically smaller.
+
+    Parameters
+    ----------
+    n : int
+        Positive.
+    eps : Fraction
+        In (0, 1).
+    """
+    p, q = eps.numerator, eps.denominator
+    whole = q * n
+    added = sum(
+        math.comb(n, j) * (p * n + j * q) ** (j - 1) * (whole - p * n - j * q) ** (n - j)
+        for j in range(1, n + 1)
+        if whole >= p * n + j * q
+    )
+    return 2 * ((1 - eps) ** n + eps * Fraction(added, whole ** (n - 1)))
+
+
+def band_holds(n: int, eps: Fraction, alpha: Fraction) -> bool:
+    """
+    Whether `P(sup_t |F_n(t) - F(t)| > eps) <= alpha` is established for every distribution F.
+
+    By the bound `2 exp(-2 n eps^2)` (A. Dvoretzky, J. Kiefer, J. Wolfowitz 1956; constant of P. Massart 1990), with the
+    logarithm rounded up; for n up to `MAX_EXACT_BAND` also by `kolmogorov_upper_bound`.
+    """
+    if eps >= 1:
+        return True
+    if n == 0 or eps <= 0:
+        return False
+    if 2 * n * eps**2 >= ln_between(2 / alpha)[1]:
+        return True
+    return n <= MAX_EXACT_BAND and kolmogorov_upper_bound(n, eps) <= alpha
+
+
+def _largest_gap(row_a: list[int], row_b: list[int], merged: set[int]) -> Fraction:
+    """
+    Largest `F_a - F_b` over all thresholds, from counts per block of scores.
+
+    Inside a block of several scores `F_a` is at most its value at the block's end and `F_b` at least its value before
+    the block, so the result is exact if there is no such block and never too small.
+    """
+    n_a, n_b = sum(row_a), sum(row_b)
+    below_a = below_b = best = 0
+    for block, (k, m) in enumerate(zip(row_a, row_b, strict=True)):
+        below_a += k
+        if block in merged:
+            best = max(best, below_a * n_b - below_b * n_a)
+        below_b += m
+        best = max(best, below_a * n_b - below_b * n_a)
+    return Fraction(best, n_a * n_b)
+
+
+def _check_scores(data: dict[str, Any]) -> str:
+    """A bound for tests that threshold a score (T7), with confidence from bands around distribution functions."""
+    _entries(
+        data,
+        {
+            "schema", "claim", "counts", "rows", "on_missing", "limits", "distance", "pairs", "advantage", "digest",
+        },
+        "certificate",
+    )  # fmt: skip
+    claim = data["claim"]
+    _entries(claim, {"game", "label_balanced", "theorem", "confidence", "compositions"}, "claim")
+    if claim["game"] != "thresholds" or claim["theorem"] != "T7":
+        fail("claim", "is not about thresholds, by T7")
+    if type(claim["label_balanced"]) is not bool or claim["compositions"] not in ("estimated", "given"):
+        fail("claim", "label_balanced must be true or false, compositions estimated or given")
+    confidence = fraction(claim["confidence"], "claim.confidence")
+    if not Fraction(1, 2) <= confidence < 1:
+        fail("claim.confidence", "lies outside [1/2, 1)")
+    balanced, estimated = claim["label_balanced"], claim["compositions"] == "estimated"
+
+    # Counts per (group, label) and block of scores; a block ends with its threshold.
+    _entries(data["counts"], {"groups", "labels", "thresholds", "merged", "table"}, "counts")
+    groups, labels = (symbols(data["counts"][name], f"counts.{name}") for name in ("groups", "labels"))
+    n_groups, n_labels = len(groups), len(labels)
+    if n_groups < 2 or n_labels < 2 or n_groups * n_labels > MAX_BANDS:
+        fail("counts", "needs at least two groups and two labels, and not too many")
+    texts = data["counts"]["thresholds"]
+    if type(texts) is not list or not 0 < len(texts) <= MAX_THRESHOLDS:
+        fail("counts.thresholds", f"must be a list of 1 to {MAX_THRESHOLDS} numbers")
+    thresholds = [fraction(text, "counts.thresholds") for text in texts]
+    if any(low >= high for low, high in pairwise(thresholds)):
+        fail("counts.thresholds", "do not rise")
+    blocks = data["counts"]["merged"]
+    if type(blocks) is not list or any(type(i) is not int or not 0 <= i < len(texts) for i in blocks):
+        fail("counts.merged", "must be a list of positions of thresholds")
+    merged = set(blocks)
+    table = data["counts"]["table"]
+    for plane in _of_length(table, n_groups, "counts.table"):
+        for row in _of_length(plane, n_labels, "counts.table"):
+            _of_length(row, len(texts), "counts.table")
+    if any(type(k) is not int or k < 0 for plane in table for row in plane for k in row):
+        fail("counts.table", "holds something else than non-negative integers")
+    if type(data["pairs"]) is not list or not data["pairs"]:
+        fail("pairs", "must be a list with at least one entry")
+    steps = n_labels * n_groups**2 * len(texts) + len(data["pairs"]) * n_labels * (n_labels**2 + n_groups)
+    if steps > MAX_STEPS:
+        fail("counts", f"has too many groups, labels or thresholds to be checked ({steps} steps)")
+    cells = [[sum(row) for row in plane] for plane in table]
+    per_group = [sum(plane) for plane in cells]
+    if type(data["rows"]) is not int or data["rows"] != sum(per_group) or not 0 < data["rows"] <= 2**53:
+        fail("rows", f"is not the sum of the counts, {sum(per_group)}")
+    if data["on_missing"] not in ("error", "vacuous"):
+        fail("on_missing", "must be error or vacuous")
+    if data["on_missing"] == "error" and any(n == 0 for plane in cells for n in plane):
+        fail("counts.table", "has a (group, label) cell without rows")
+
+    # Bands around the distribution functions, and limits of the label marginals, at equal shares of the error.
+    limits = data["limits"]
+    _entries(limits, {"method", "number", "bands", "label_marginals"}, "limits")
+    if limits["method"] != "kolmogorov, clopper-pearson":
+        fail("limits.method", "is unknown")
+    number = n_groups * n_labels * (2 if estimated else 1)
+    if type(limits["number"]) is not int or limits["number"] != number:
+        fail("limits.number", f"is not {number}, the number of limits among which the error is split")
+    alpha = (1 - confidence) / number
+    known: set[tuple[int, Fraction]] = set()
+
+    def band(value: Any, n: int, where: str) -> Fraction:
+        eps = fraction(value, where, 30)
+        if not 0 < eps <= 1 or GRID % eps.denominator:
+            fail(where, f"{value} is no multiple of 1/{GRID} in (0, 1]")
+        if (n, eps) not in known and not band_holds(n, eps, alpha):
+            fail(where, f"{value} is no band for {n} rows at level {float(alpha):.3g}")
+        known.add((n, eps))
+        return eps
+
+    bands = [
+        [
+            band(value, cells[a][y], f"limits.bands[{a}][{y}]")
+            for y, value in enumerate(_of_length(row, n_labels, "limits.bands"))
+        ]
+        for a, row in enumerate(_of_length(limits["bands"], n_groups, "limits.bands"))
+    ]
+    spent = [0]
+
+    stored = _of_length(limits["label_marginals"], n_groups if estimated else 0, "limits.label_marginals")
+    marginals = [
+        [
+            _lower_limit(value, cells[a][y], per_group[a], alpha, f"limits.label_marginals[{a}][{y}]", spent)
+            for y, value in enumerate(_of_length(row, n_labels, "limits.label_marginals"))
+        ]
+        for a, row in enumerate(stored)
+    ]
+
+    # Kolmogorov-Smirnov distances: as measured, and at most, under the bands.
+    point, upper = [Fraction(0)] * n_labels, [Fraction(0)] * n_labels
+    for y in range(n_labels):
+        for a, b in permutations(range(n_groups), 2):
+            measured = largest = Fraction(1)
+            if cells[a][y] and cells[b][y]:
+                measured = _largest_gap(table[a][y], table[b][y], merged)
+                largest = min(Fraction(1), measured + bands[a][y] + bands[b][y])
+            point[y], upper[y] = max(point[y], measured), max(upper[y], largest)
+    for y, entry in enumerate(_of_length(data["distance"], n_labels, "distance")):
+        _same(entry, {"label": labels[y]}, {"point": point[y], "upper": upper[y]}, f"distance[{y}]")
+
+    # Each pair of worlds: composition, value, and value under the limits.
+    points, uppers, named = [], [], []
+    for index, pair in enumerate(data["pairs"]):
+        where = f"pairs[{index}]"
+        values = {"label_shift", "moved", "distance", "point", "upper"}
+        first = second = 0
+        if estimated:
+            _entries(pair, values | {"groups"}, where)
+            names = _of_length(pair["groups"], 2, f"{where}.groups")
+            first, second = (_position(groups, name, f"{where}.groups") for name in names)
+            if first == second or {first, second} in named:
+                fail(f"{where}.groups", "must name two different groups, and no pair twice")
+            named.append({first, second})
+            if not per_group[first] or not per_group[second]:
+                fail(f"{where}.groups", "names a group without rows")
+            world_0, world_1 = (_pure_world(cells, own) for own in (first, second))
+        else:
+            _entries(pair, values | {"world_0", "world_1"}, where)
+            world_0, world_1 = (
+                _world(pair[name], n_groups, n_labels, f"{where}.{name}") for name in ("world_0", "world_1")
+            )
+        if balanced:
+            world_0, world_1 = _balance(world_0, world_1, where)
+        _, shift, moved = _movement(world_0, world_1)
+        _check_movement(pair, shift, moved, where)
+
+        def value_at(distance: list[Fraction], shift: Fraction = shift, moved: list[Fraction] = moved) -> Fraction:
+            return shift + total(m * d for m, d in zip(moved, distance, strict=True))
+
+        value = value_at(point)
+        if not estimated:
+            value_upper = value_at(upper)
+        else:
+            value_upper = _largest_over_marginals(marginals[first], marginals[second], upper, balanced=balanced)
+        for key, found in (("point", value), ("upper", value_upper)):
+            if fraction(pair[key], f"{where}.{key}") != found:
+                fail(f"{where}.{key}", f"is not {found}")
+        points.append(value)
+        uppers.append(value_upper)
+    _same(data["advantage"], {}, {"point": max(points), "upper": max(uppers)}, "advantage")
+
+    subject = "the given pairs of populations"
+    if estimated:
+        shown = [f"{pair['groups'][0]!r} / {pair['groups'][1]!r}" for pair in data["pairs"]]
+        subject = "the pure populations " + ", ".join(shown[:6]) + (f" and {len(shown) - 6} more" if shown[6:] else "")
+    return (
+        f"{'label-balanced ' if balanced else ''}threshold tests of a score, T7, {data['rows']} rows, labels "
+        f"{_listed(labels)}: with confidence {_decimal(confidence)} no test that sees score and label and compares the "
+        f"score with a threshold (which may depend on the label) has an advantage above {_decimal_above(max(uppers))} "
+        f"for {subject} (at the measured distances: {float(max(points)):.6g})"
+        + ("; cells without rows count as distance 1." if data["on_missing"] == "vacuous" else ".")
+        + " Not covered: tests that combine several intervals of scores, shadow models, several draws."
+    )
+
+
 def _decimal_above(value: Fraction) -> str:
     """Six digits after the point, rounded up."""
     digits = f"{-(-value.numerator * 10**6 // value.denominator):07d}"
@@ -610,6 +1294,19 @@ def _same(entry: Any, texts: dict[str, Any], numbers: dict[str, Fraction], where
             fail(f"{where}.{key}", f"is not {number}")
 
 
+def _lower_limit(value: Any, k: int, n: int, level: Fraction, where: str, spent: list[int]) -> Fraction:
+    """Read a Clopper-Pearson limit, and prove it valid at its level."""
+    low = fraction(value, where, 30)
+    if not 0 <= low <= 1 or GRID % low.denominator:
+        fail(where, f"{value} is no multiple of 1/{GRID} in [0, 1]")
+    below = Context(prec=28, rounding=ROUND_FLOOR).divide(Decimal(level.numerator), Decimal(level.denominator))
+    if low > 0 and (k == 0 or tail_upper_bound(k, n, low, spent) > below):
+        fail(where, f"{value} is no lower limit for {k} of {n} at level {below:.3g}")
+    if spent[0] > MAX_ALL_TERMS:
+        fail(where, "takes too long to check: too many limits of too large samples")
+    return low
+
+
 def _world(rows: Any, n_groups: int, n_labels: int, where: str) -> list[list[Fraction]]:
     world = [
         [fraction(value, where, _SHORT) for value in _of_length(row, n_labels, where)]
@@ -618,6 +1315,50 @@ def _world(rows: Any, n_groups: int, n_labels: int, where: str) -> list[list[Fra
     if any(mass < 0 for row in world for mass in row) or total(total(row) for row in world) != 1:
         fail(where, "is no probability mass function")
     return world
+
+
+def _pure_world(cells: list[list[int]], own: int) -> list[list[Fraction]]:
+    """The composition of one group's rows."""
+    rows = sum(cells[own])
+    return [[Fraction(n, rows) if g == own else Fraction(0) for n in row] for g, row in enumerate(cells)]
+
+
+def _movement(
+    world_0: list[list[Fraction]], world_1: list[list[Fraction]]
+) -> tuple[list[list[Fraction]], Fraction, list[Fraction]]:
+    """Differences by label and group, label shift, and the mass that moves between groups inside each label."""
+    difference = [
+        [p - q for p, q in zip(column_0, column_1, strict=True)]
+        for column_0, column_1 in zip(zip(*world_0, strict=True), zip(*world_1, strict=True), strict=True)
+    ]
+    shift = total(abs(total(column)) for column in difference) / 2
+    moved = [min(total(d for d in column if d > 0), total(-d for d in column if d < 0)) for column in difference]
+    return difference, shift, moved
+
+
+def _check_movement(pair: dict[str, Any], shift: Fraction, moved: list[Fraction], where: str) -> None:
+    """Compare the entries label_shift, moved and distance of a pair of worlds."""
+    if fraction(pair["label_shift"], f"{where}.label_shift") != shift:
+        fail(f"{where}.label_shift", f"is not {shift}")
+    for y, value in enumerate(_of_length(pair["moved"], len(moved), f"{where}.moved")):
+        if fraction(value, f"{where}.moved[{y}]") != moved[y]:
+            fail(f"{where}.moved[{y}]", f"is not {moved[y]}")
+    if fraction(pair["distance"], f"{where}.distance") != shift + total(moved):
+        fail(f"{where}.distance", f"is not {shift + total(moved)}")
+
+
+def _largest_over_marginals(
+    lower_0: list[Fraction], lower_1: list[Fraction], prices: list[Fraction], *, balanced: bool
+) -> Fraction:
+    """T1's largest value for two pure worlds whose label marginals respect lower limits: convex, so at vertices."""
+    if balanced:
+        average = [(p + q) / 2 for p, q in zip(lower_0, lower_1, strict=True)]
+        return max(total(p * d for p, d in zip(vertex, prices, strict=True)) for vertex in extreme_points(average))
+    return max(
+        1 - total(min(p, q) * (1 - d) for p, q, d in zip(v, w, prices, strict=True))
+        for v in extreme_points(lower_0)
+        for w in extreme_points(lower_1)
+    )
 
 
 def _balance(

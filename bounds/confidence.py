@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from scipy.special import betaincinv
@@ -82,6 +82,27 @@ def lower_limits(successes: Sequence[int], trials: Sequence[int], alpha: Fractio
     return tuple(Fraction(limit, GRID) for limit in rounded)
 
 
+@proved_by("T9")
+def lower_marginals(counts: Counts, alpha_each: Fraction) -> tuple[tuple[Fraction, ...], ...]:
+    """
+    One-sided Clopper-Pearson limits of the groups' label marginals.
+
+    Parameters
+    ----------
+    counts : Counts
+    alpha_each : Fraction
+        Error probability of each of the G K limits.
+
+    Returns
+    -------
+    tuple, shape (G, K)
+    """
+    successes = [n for row in counts.cell_rows for n in row]
+    trials = [n for n in counts.group_rows for _ in counts.labels]
+    flat = iter(lower_limits(successes, trials, alpha_each))
+    return tuple(tuple(next(flat) for _ in counts.labels) for _ in counts.groups)
+
+
 @dataclass(frozen=True)
 class SimultaneousLimits:
     """
@@ -103,6 +124,11 @@ class SimultaneousLimits:
     number: int
     rates: tuple[tuple[tuple[Fraction, ...], ...], ...]
     label_marginals: tuple[tuple[Fraction, ...], ...] | None
+
+    method: ClassVar[Literal["clopper-pearson"]] = "clopper-pearson"
+
+    def __str__(self) -> str:
+        return f"limits by Clopper-Pearson over {self.number} rates"
 
     @property
     def alpha_each(self) -> Fraction:
@@ -127,20 +153,14 @@ class SimultaneousLimits:
         """
         n_groups, n_labels, n_outputs = len(counts.groups), len(counts.labels), len(counts.outputs)
         number = n_groups * n_labels * n_outputs + (n_groups * n_labels if estimated else 0)
-        cell_rows, group_rows = counts.cell_rows, counts.group_rows
+        alpha_each = (1 - confidence) / number
         successes = [k for plane in counts.table for row in plane for k in row]
-        trials = [n for plane in cell_rows for n in plane for _ in range(n_outputs)]
-        if estimated:
-            successes += [n for row in cell_rows for n in row]
-            trials += [n for n in group_rows for _ in range(n_labels)]
-        flat = iter(lower_limits(successes, trials, (1 - confidence) / number))
+        trials = [n for plane in counts.cell_rows for n in plane for _ in range(n_outputs)]
+        flat = iter(lower_limits(successes, trials, alpha_each))
         rates = tuple(
             tuple(tuple(next(flat) for _ in range(n_outputs)) for _ in range(n_labels)) for _ in range(n_groups)
         )
-        marginals = None
-        if estimated:
-            marginals = tuple(tuple(next(flat) for _ in range(n_labels)) for _ in range(n_groups))
-        return cls(confidence, number, rates, marginals)
+        return cls(confidence, number, rates, lower_marginals(counts, alpha_each) if estimated else None)
 
     def disparities(self, counts: Counts) -> Disparities:
         """Upper limits of all pairwise distances, holding jointly at the level."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fairbound.bounds.alphabet import Symbol, canonical, missing_value, not_integral, one_kind
+from fairbound.bounds.alphabet import Symbol, canonical, intersections, missing_value, not_integral, one_kind
 from fairbound.bounds.errors import AlphabetError, EmptyInputError, LengthMismatchError
 
 _BLOCK = 1 << 16
@@ -17,14 +17,19 @@ _MAX_SYMBOLS = 4096
 _MAX_COMPARED_CELLS = 24
 
 
-def cross_tabulate(columns: Mapping[str, Any]) -> dict[tuple[Symbol, Symbol, Symbol], int]:
+def cross_tabulate(
+    columns: Mapping[str, Any], declared_groups: Collection[Any] | None = None
+) -> dict[tuple[Symbol, Symbol, Symbol], int]:
     """
     Count how often each combination of three columns' values occurs.
 
     Parameters
     ----------
     columns : mapping of str to array-like of shape (n,)
-        Exactly three, by the name that error messages use.
+        Exactly three, by the name that error messages use. The first may hold several columns; its values are then
+        their intersections.
+    declared_groups : collection, optional
+        Values of the first column that are accepted even if a part of them reads like a missing value.
 
     Returns
     -------
@@ -35,14 +40,16 @@ def cross_tabulate(columns: Mapping[str, Any]) -> dict[tuple[Symbol, Symbol, Sym
     ------
     LengthMismatchError, EmptyInputError, AlphabetError, MissingValueError, ScoresError, MixedTypesError
     """
-    arrays = {role: _one_dimensional(values, role) for role, values in columns.items()}
+    (feature, given), *others = columns.items()
+    features = {role: one_dimensional(values, role) for role, values in _feature_columns(given, feature).items()}
+    arrays = features | {role: one_dimensional(values, role) for role, values in others}
     lengths = {role: len(array) for role, array in arrays.items()}
     if len(set(lengths.values())) > 1:
         described = ", ".join(f"{role} {n}" for role, n in lengths.items())
-        raise LengthMismatchError(f"arrays of different lengths ({described}); each row needs all three.")
+        raise LengthMismatchError(f"arrays of different lengths ({described}); each row needs all of them.")
     if not next(iter(lengths.values())):
         raise EmptyInputError("the arrays are empty; there are no rows to count.")
-    coded = [_encode(array, role) for role, array in arrays.items()]
+    coded = [_encode_features(features, declared_groups), *(_encode(arrays[role], role) for role, _ in others)]
     alphabets = [alphabet for alphabet, _ in coded]
     histogram = _histogram([codes for _, codes in coded], [len(alphabet) for alphabet in alphabets])
     return {
@@ -51,7 +58,90 @@ def cross_tabulate(columns: Mapping[str, Any]) -> dict[tuple[Symbol, Symbol, Sym
     }
 
 
-def _one_dimensional(values: Any, role: str) -> NDArray[Any]:
+def _feature_columns(values: Any, role: str) -> dict[str, Any]:
+    """Columns of the sensitive attributes by what error messages call them; one array-like is one column."""
+    if isinstance(values, Mapping):
+        columns = {f"{role}[{name!r}]": column for name, column in values.items()}
+    elif isinstance(values, np.ndarray) and values.ndim == 2:
+        columns = {f"{role}[{i}]": values[:, i] for i in range(values.shape[1])}
+    elif isinstance(values, list | tuple) and _are_columns(values):
+        columns = {f"{role}[{i}]": column for i, column in enumerate(values)}
+    else:
+        # pyarrow's tables hold their columns, not the names, as `columns`.
+        names = getattr(values, "column_names", getattr(values, "columns", None))
+        columns = {} if names is None else {f"{role}[{name!r}]": values[name] for name in names}
+    return columns if len(columns) > 1 else {role: next(iter(columns.values()), values)}
+
+
+def _are_columns(values: Collection[Any]) -> bool:
+    """Whether a list holds columns, rather than scalars or rows of one entry."""
+    if any(isinstance(value, str | bytes | Mapping) or not hasattr(value, "__len__") for value in values):
+        return False
+    return len(values) == 1 or any(len(value) != 1 for value in values)
+
+
+def _encode_features(
+    features: Mapping[str, NDArray[Any]], declared: Collection[Any] | None
+) -> tuple[list[Symbol], NDArray[Any]]:
+    """Alphabet of the intersections of some columns, and each row's position in it."""
+    coded = [_encode(array, role) for role, array in features.items()]
+    if len(coded) == 1:
+        return coded[0]
+    parts: list[tuple[Symbol, ...]] = [()]
+    codes: NDArray[Any] = np.zeros(len(coded[0][1]), np.int64)
+    for alphabet, column in coded:
+        # Only what occurs is kept, so the product of the alphabets never grows.
+        present, codes = np.unique(codes * len(alphabet) + column, return_inverse=True)
+        parts = [(*parts[i // len(alphabet)], alphabet[i % len(alphabet)]) for i in present.tolist()]
+        _few_enough(len(parts), " and ".join(features))
+    names = intersections(parts, list(features), declared)
+    return [names[combination] for combination in parts], codes
+
+
+def encode(
+    values: Any, role: str, *, several: bool = False, declared: Collection[Any] | None = None
+) -> tuple[list[Symbol], NDArray[Any]]:
+    """
+    Read one column of categories, or the intersections of several.
+
+    Parameters
+    ----------
+    values : array-like of shape (n,), or (n, k) if `several`
+    role : str
+        What the column is called in error messages.
+    several : bool
+        Whether `values` may hold several columns, as for `cross_tabulate`'s first.
+    declared : collection, optional
+        As `declared_groups` of `cross_tabulate`.
+
+    Returns
+    -------
+    list of Symbol, and array of shape (n,)
+        The alphabet, and each row's position in it.
+
+    Raises
+    ------
+    LengthMismatchError, EmptyInputError, AlphabetError, MissingValueError, ScoresError, MixedTypesError
+    """
+    columns = _feature_columns(values, role) if several else {role: values}
+    arrays = {name: one_dimensional(column, name) for name, column in columns.items()}
+    lengths = {name: len(array) for name, array in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        described = ", ".join(f"{name} {n}" for name, n in lengths.items())
+        raise LengthMismatchError(f"arrays of different lengths ({described}); each row needs all of them.")
+    if not next(iter(lengths.values())):
+        raise EmptyInputError("the arrays are empty; there are no rows to count.")
+    return _encode_features(arrays, declared)
+
+
+def one_dimensional(values: Any, role: str) -> NDArray[Any]:
+    """
+    Read a column as an array of shape (n,), numbers beside text kept apart.
+
+    Raises
+    ------
+    MissingValueError, AlphabetError
+    """
     if np.ma.isMaskedArray(values) and np.ma.getmaskarray(values).any():
         raise missing_value(role, "masked entries")
     try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from fairbound.bounds.alphabet import MISSING_TEXT, Symbol, canonical, missing_value, one_kind
+from fairbound.bounds.alphabet import Symbol, canonical, missing_value, one_kind, reads_as_missing, well_formed
 from fairbound.bounds.errors import (
     AlphabetError,
     CountOverflowError,
@@ -96,8 +96,9 @@ class Counts:
         ----------
         y_true, y_pred : array-like of shape (n,)
             True labels and hard predictions: integers, booleans or text.
-        sensitive_features : array-like of shape (n,)
-            Group of each row.
+        sensitive_features : array-like of shape (n,) or (n, k)
+            Group of each row. Several attributes (a data frame, a mapping or list of columns, a two-dimensional
+            array) make intersectional groups, called by their parts' texts joined by `` & `` ("F & White").
         groups, labels, outputs : sequence, optional
             Declared alphabets. Default: what occurs, where labels and outputs are what occurs in either `y_true`
             or `y_pred`.
@@ -114,7 +115,7 @@ class Counts:
         from fairbound.bounds.counting import cross_tabulate
 
         columns = {"sensitive_features": sensitive_features, "y_true": y_true, "y_pred": y_pred}
-        cells = cross_tabulate(columns)
+        cells = cross_tabulate(columns, declared_groups=groups)
         return cls.from_cells(
             cells,
             groups=groups,
@@ -169,11 +170,7 @@ class Counts:
             )
         for found, declared, role in zip(seen, (groups, labels, outputs), roles, strict=True):
             for symbol in found:
-                if (
-                    isinstance(symbol, str)
-                    and symbol.strip().lower() in MISSING_TEXT
-                    and symbol not in (declared or ())
-                ):
+                if reads_as_missing(symbol) and symbol not in (declared or ()):
                     raise missing_value(role, repr(symbol))
         # A value that is only ever predicted is still a label: its absence must be seen, not passed over.
         both = sorted_symbols({*seen[1], *seen[2]}, roles[2])
@@ -348,6 +345,54 @@ class Counts:
             "outputs": list(self.outputs),
             "table": [[list(row) for row in plane] for plane in self.table],
         }
+
+    @classmethod
+    def from_dict(cls, data: Any) -> Counts:
+        """
+        Read back what `to_dict` gives, as untrusted input.
+
+        Parameters
+        ----------
+        data : dict
+            The entries groups, labels, outputs and table, and no others.
+
+        Returns
+        -------
+        Counts
+
+        Raises
+        ------
+        AlphabetError
+            If an entry is absent, unknown or ill-formed, or the table has more than `MAX_CELLS` cells.
+        MixedTypesError
+            If an alphabet, or labels and outputs together, mix text and numbers.
+        EmptyInputError
+            If there are no rows.
+        CountOverflowError
+            If the counts add up to more than 2**53 rows.
+        """
+        names = ("groups", "labels", "outputs")
+        if type(data) is not dict or set(data) != {*names, "table"}:
+            raise AlphabetError("counts must have exactly the entries groups, labels, outputs and table.")
+        size = 1
+        for name in names:
+            alphabet = data[name]
+            if type(alphabet) is not list or not alphabet or not all(map(well_formed, alphabet)):
+                raise AlphabetError(f"{name} must be a list of integers below 10**18 or of texts, and not empty.")
+            size *= len(alphabet)
+        if size > MAX_CELLS:
+            raise AlphabetError(f"the table of counts has {size} cells (at most {MAX_CELLS}).")
+        one_kind((*data["labels"], *data["outputs"]), "labels and outputs together")
+        table = data["table"]
+        if type(table) is not list or any(
+            type(plane) is not list or any(type(row) is not list for row in plane) for plane in table
+        ):
+            raise AlphabetError("the table of counts must be lists of lists of lists (groups x labels x outputs).")
+        groups, labels, outputs = (tuple(data[name]) for name in names)
+        counts = cls(groups, labels, outputs, tuple(tuple(tuple(row) for row in plane) for plane in table))
+        if not counts.rows:
+            raise EmptyInputError("the counts hold no rows.")
+        return counts
 
 
 def sorted_symbols(symbols: Iterable[Symbol], role: str) -> tuple[Symbol, ...]:

@@ -70,14 +70,39 @@ class Game:
         AlphabetError
             If groups or labels differ.
         """
+        p, q = self.views(pair, channel)
+        return sum((abs(a - b) for a, b in zip(p, q, strict=True)), Fraction(0)) / 2
+
+    def views(self, pair: CompositionPair, channel: Channel) -> tuple[tuple[Fraction, ...], tuple[Fraction, ...]]:
+        """
+        What one draw shows in each of the two worlds.
+
+        Parameters
+        ----------
+        pair : CompositionPair
+        channel : Channel
+            Over the same groups and labels.
+
+        Returns
+        -------
+        p, q : tuple of Fraction, shape (V,)
+            Probability mass functions over the V views of the game.
+
+        Raises
+        ------
+        AlphabetError
+            If groups or labels differ.
+        """
         if (pair.groups, pair.labels) != (channel.groups, channel.labels):
             raise AlphabetError("the composition pair and the channel have different groups or labels.")
-        views: defaultdict[Hashable, Fraction] = defaultdict(Fraction)
-        for differences, plane in zip(pair.difference, channel.rates, strict=True):
-            for y, d, row in zip(channel.labels, differences, plane, strict=True):
+        shown: defaultdict[Hashable, list[Fraction]] = defaultdict(lambda: [Fraction(0), Fraction(0)])
+        for a, plane in enumerate(channel.rates):
+            for j, (y, row) in enumerate(zip(channel.labels, plane, strict=True)):
                 for z, rate in zip(channel.outputs, row, strict=True):
-                    views[self.view(y, z)] += d * rate
-        return sum((abs(v) for v in views.values()), Fraction(0)) / 2
+                    for b, world in enumerate((pair.world_0, pair.world_1)):
+                        shown[self.view(y, z)][b] += world.mass[a][j] * rate
+        p, q = zip(*shown.values(), strict=True)
+        return p, q
 
 
 LABELLED = Game("labelled", "the prediction and the true label", lambda y, z: (y, z))

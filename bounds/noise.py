@@ -11,6 +11,7 @@ from fairbound.bounds.certify import Certification, certify_counts
 from fairbound.bounds.composition import CompositionPair
 from fairbound.bounds.counts import Counts
 from fairbound.bounds.proved_by import proved_by
+from fairbound.bounds.rational import apportioned
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def noise_floor(result: Certification, *, runs: int = 1000, seed: int = 0) -> No
             largest = np.maximum(largest, distances.max(axis=0, initial=0))
     pair: CompositionPair | None = None
     pure = None
-    if result.limits.label_marginals is None:
+    if not result.estimated:
         pair = result.worst.raw_pair
     elif len(result.pairs) == 1:
         pure = result.worst.groups
@@ -82,6 +83,7 @@ def noise_floor(result: Certification, *, runs: int = 1000, seed: int = 0) -> No
         confidence=result.confidence,
         on_missing=result.on_missing,
         theorem=result.theorem,
+        method=result.method,
     )
     return NoiseFloor(float(largest.mean()), float(np.quantile(largest, 0.95)), fair.upper, runs, seed)
 
@@ -92,13 +94,6 @@ def _perfectly_fair(counts: Counts) -> Counts:
     for j in range(len(counts.labels)):
         rows = [plane[j] for plane in counts.table]
         pooled = [sum(column) for column in zip(*rows, strict=True)]
-        total = sum(pooled)
         for a, row in enumerate(rows):
-            size = sum(row)
-            shares = [divmod(size * k, total) if total else (0, 0) for k in pooled]
-            whole = [quotient for quotient, _ in shares]
-            remainders = sorted(((-remainder, z) for z, (_, remainder) in enumerate(shares)))
-            for _, z in remainders[: size - sum(whole)]:
-                whole[z] += 1
-            planes[a].append(tuple(whole))
+            planes[a].append(tuple(apportioned(pooled, sum(row))))
     return Counts(counts.groups, counts.labels, counts.outputs, tuple(map(tuple, planes)))

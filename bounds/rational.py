@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import re
+from collections.abc import Sequence
 from decimal import ROUND_FLOOR, Context, Decimal
 from fractions import Fraction
 from typing import Any
@@ -46,6 +47,33 @@ def to_fraction(value: Any) -> Fraction:
         except ZeroDivisionError:
             pass
     raise NumberError(f'{str(value)[:40]!r} is no rational number; write 3, 0.25 or "1/3".')
+
+
+def apportioned(weights: Sequence[int | Fraction], total: int) -> list[int]:
+    """
+    Share a whole number out in the ratio of weights, by largest remainders (ties: in order).
+
+    Parameters
+    ----------
+    weights : sequence of int or Fraction
+        Not negative. If all are 0, so are the parts.
+    total : int
+        Not negative.
+
+    Returns
+    -------
+    list of int
+        Each within 1 of its exact share; their sum is `total` unless all weights are 0.
+    """
+    whole_weight = sum(weights)
+    if not whole_weight:
+        return [0] * len(weights)
+    shares = [divmod(total * weight, whole_weight) for weight in weights]
+    parts = [int(quotient) for quotient, _ in shares]
+    order = sorted((-remainder, i) for i, (_, remainder) in enumerate(shares))
+    for _, i in order[: total - sum(parts)]:
+        parts[i] += 1
+    return parts
 
 
 def decimal_below(value: Fraction, digits: int = 10) -> str:

@@ -17,6 +17,10 @@ class DataIntegrityError(FairboundError):
     """A fetched file is not the pinned one, or does not hold the rows it must hold."""
 
 
+class DatasetOptionError(FairboundError):
+    """A data set has no such option, or an option no such value."""
+
+
 class UnknownAttributeError(FairboundError):
     """A data set has no such sensitive attribute."""
 

@@ -29,15 +29,16 @@ from fairbound.empirical.constraints import (
     GapPenalty,
 )
 from fairbound.empirical.errors import NearConstantWarning, TrainingInputError, UnconstrainedCellWarning
-from fairbound.empirical.labels import encode_labels, label_array
+from fairbound.empirical.labels import encode_labels, label_array, row_weights
 from fairbound.empirical.loop import CheckpointFile, LoopSettings, Progress, TrainingRows, run_loop
-from fairbound.empirical.models import TabularClassifier
+from fairbound.empirical.models import NetworkClassifier
 from fairbound.empirical.near_constant import is_near_constant, largest_share
 from fairbound.empirical.torch_tools import (
     Inputs,
     all_logits,
     as_inputs,
     derived_seed,
+    resolve_device,
     row_count,
     stack,
     take,
@@ -52,10 +53,11 @@ class FairFineTuner(ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    model : torch.nn.Module or TabularClassifier
+    model : torch.nn.Module or NetworkClassifier
         The trained model to start from; it is copied, never changed. A module returns logits of shape (n, K), or
-        one logit of class 1. Of a fitted `TabularClassifier` the encoder is used too, so `fit` and `predict` take
-        data frames.
+        one logit of class 1; its attribute ``rows_at_once``, if any, bounds the rows it is given at once (see
+        `fairbound.empirical.loop.logits_and_way_back`). Of a fitted `TabularClassifier`, `ImageClassifier` or
+        `TextClassifier` the encoder is used too, so `fit` and `predict` take data frames, images or texts.
     constraint : {"augmented_lagrangian", "penalty"}, callable or None, default "augmented_lagrangian"
         "augmented_lagrangian": see `fairbound.empirical.constraints.AugmentedLagrangian`. "penalty": a fixed
         multiple of the soft gaps. A callable ``f(probabilities, labels, groups) -> scalar`` gets tensors of
@@ -83,7 +85,8 @@ class FairFineTuner(ClassifierMixin, BaseEstimator):
         Share of each batch that is spread evenly over the (label, group) cells; importance weights keep the
         loss unbiased.
     learning_rate : float, default 1e-3
-        Adam's, falling to zero along a half cosine.
+        Adam's, falling to zero along a half cosine. A pre-trained network that is tuned as a whole needs less:
+        1e-4 suits MobileNetV2 and MiniLM.
     weight_decay : float, default 1e-4
         Decoupled (AdamW).
     dual_interval : int, optional
@@ -94,6 +97,8 @@ class FairFineTuner(ClassifierMixin, BaseEstimator):
     random_state : int, default 0
         The fit is a function of it and of the inputs; torch's global generator is left as it was.
     device : str, default "cpu"
+        "auto": a GPU if there is one. On a GPU forward passes are in bfloat16, and sums of floats may come out in
+        another order each time, so that fits repeat there only approximately.
     checkpoint_path : str or path, optional
         File written after each epoch; a fit that finds a file of the same data and settings goes on from it and
         ends as an unbroken one would have.
@@ -144,7 +149,7 @@ class FairFineTuner(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        model: nn.Module | TabularClassifier,
+        model: nn.Module | NetworkClassifier,
         *,
         constraint: str | ConstraintFunction | None = "augmented_lagrangian",
         classes: Sequence[Any] | None = None,
@@ -195,21 +200,27 @@ class FairFineTuner(ClassifierMixin, BaseEstimator):
         y: ArrayLike,
         *,
         sensitive_features: ArrayLike,
+        sample_weight: ArrayLike | None = None,
         X_rehearsal: Any = None,
         y_rehearsal: ArrayLike | None = None,
         sensitive_features_rehearsal: ArrayLike | None = None,
+        sample_weight_rehearsal: ArrayLike | None = None,
     ) -> Self:
         """Fine-tune a copy of the model.
 
         Parameters
         ----------
         X : array-like, Tensor, data frame, or mapping from str to array-like; n rows
-            Rows to fine-tune on. A mapping is passed to the module as keyword arguments.
+            Rows to fine-tune on, of any shape that the module takes (or, where `model` is a classifier, its
+            encoder). A mapping is passed to the module as keyword arguments.
         y : array-like, shape (n,)
             Labels.
         sensitive_features : array-like, shape (n,)
             Group of each row.
-        X_rehearsal, y_rehearsal, sensitive_features_rehearsal : optional
+        sample_weight : array-like, shape (n,), optional
+            What each row's loss is multiplied by; only ratios matter. A row of weight 0 serves the constraint alone.
+            The constraint knows no weights.
+        X_rehearsal, y_rehearsal, sensitive_features_rehearsal, sample_weight_rehearsal : optional
             Rows of the earlier distribution, mixed in (see `rehearsal_role`).
 
         Returns
@@ -219,20 +230,21 @@ class FairFineTuner(ClassifierMixin, BaseEstimator):
         Raises
         ------
         TrainingInputError
-            If inputs or settings do not fit together, or the constraint has no two groups to compare.
+            If inputs or settings do not fit together, or the constraint (unless it is a callable) has no two groups to
+            compare.
         DivergedError
             If the loss stops being finite.
         CheckpointError
             If the checkpoint file is unreadable or belongs to another run.
         """
         self._check_settings()
-        device = torch.device(self.device)
+        device = resolve_device(self.device)
         module, self._encoder = self._starting_point()
         inputs = self._encode(X)
         n = row_count(inputs)
         labels = label_array(y, n)
         groups = label_array(sensitive_features, n, "sensitive_features")
-        in_loss = torch.ones(n, dtype=torch.bool)
+        weights = row_weights(sample_weight, n)
         if X_rehearsal is not None:
             if y_rehearsal is None or sensitive_features_rehearsal is None:
                 raise TrainingInputError("X_rehearsal needs y_rehearsal and sensitive_features_rehearsal as well.")
@@ -242,13 +254,24 @@ class FairFineTuner(ClassifierMixin, BaseEstimator):
             labels = np.concatenate([labels, label_array(y_rehearsal, m, "y_rehearsal")])
             extra_groups = label_array(sensitive_features_rehearsal, m, "sensitive_features_rehearsal")
             groups = np.concatenate([groups, extra_groups])
-            in_loss = torch.cat([in_loss, torch.full((m,), self.rehearsal_role == "both")])
+            extra_weights = row_weights(sample_weight_rehearsal, m, "sample_weight_rehearsal")
+            weights = np.concatenate([weights, extra_weights * (self.rehearsal_role == "both")])
+        in_loss = weights > 0
+        if not in_loss.any():
+            raise TrainingInputError("No row has a positive sample_weight; nothing would count in the loss.")
+        weights = weights / weights[in_loss].mean()
         self.classes_ = self._class_labels(labels)
         self.groups_ = np.unique(groups)
         targets = torch.from_numpy(encode_labels(labels, self.classes_)).to(device)
         codes = torch.from_numpy(encode_labels(groups, self.groups_, "sensitive_features")).to(device)
         table = CellTable(targets, codes, len(self.classes_), len(self.groups_))
-        rows = TrainingRows(to_device(inputs, device), targets, in_loss.to(device), table)
+        rows = TrainingRows(
+            to_device(inputs, device),
+            targets,
+            torch.from_numpy(in_loss).to(device),
+            torch.from_numpy(weights).to(device),
+            table,
+        )
         module.to(device)
         outputs = all_logits(module, take(rows.inputs, slice(0, 2)), device).shape[1]
         if outputs != len(self.classes_):
@@ -289,7 +312,7 @@ class FairFineTuner(ClassifierMixin, BaseEstimator):
             Columns in the order of `classes_`.
         """
         check_is_fitted(self, "module_")
-        logits = all_logits(self.module_, self._encode(X), torch.device(self.device))
+        logits = all_logits(self.module_, self._encode(X), resolve_device(self.device))
         return logits.double().softmax(dim=1).cpu().numpy()
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -339,6 +362,8 @@ class FairFineTuner(ClassifierMixin, BaseEstimator):
     def _make_constraint(self, table: CellTable, labels: Tensor, groups: Tensor) -> Constraint | None:
         if self.constraint is None:
             return None
+        if callable(self.constraint):
+            return FunctionConstraint(self.constraint, labels, groups, self.penalty)
         if len(table.left) == 0:
             raise TrainingInputError(
                 f"The constraint compares groups within a label, and no label has rows of two groups (groups: "
@@ -353,8 +378,6 @@ class FairFineTuner(ClassifierMixin, BaseEstimator):
                 UnconstrainedCellWarning,
                 stacklevel=3,
             )
-        if callable(self.constraint):
-            return FunctionConstraint(self.constraint, labels, groups, self.penalty)
         if self.constraint == "penalty":
             return GapPenalty(table, self.penalty)
         return AugmentedLagrangian(table, self.penalty, self.dual_rate, self.tolerance, self.dual_cap)
@@ -386,7 +409,7 @@ class FairFineTuner(ClassifierMixin, BaseEstimator):
         settings["classes"], settings["groups"] = self.classes_.tolist(), self.groups_.tolist()
         digest = hashlib.sha256(repr(sorted(settings.items())).encode())
         inputs = list(rows.inputs.values()) if isinstance(rows.inputs, dict) else [rows.inputs]
-        for tensor in (*module.state_dict().values(), *inputs, rows.targets, rows.table.cell, rows.in_loss):
+        for tensor in (*module.state_dict().values(), *inputs, rows.targets, rows.table.cell, rows.weights):
             digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
             digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()

@@ -43,6 +43,35 @@ def label_array(values: ArrayLike, rows: int, what: str = "y") -> NDArray[Any]:
     return array
 
 
+def row_weights(values: ArrayLike | None, rows: int, what: str = "sample_weight") -> NDArray[np.float32]:
+    """Check the weights of rows.
+
+    Parameters
+    ----------
+    values : array-like, shape (rows,), optional
+        Not negative. Default: 1 each.
+    rows : int
+        Number of rows they must have.
+    what : str
+        Name used in messages.
+
+    Returns
+    -------
+    ndarray of float32, shape (rows,)
+
+    Raises
+    ------
+    TrainingInputError
+        If the shape is wrong, or a weight is negative or not finite.
+    """
+    weights = np.ones(rows, dtype=np.float32) if values is None else np.asarray(values, dtype=np.float32)
+    if weights.shape != (rows,):
+        raise TrainingInputError(f"{what} has shape {weights.shape}; {rows} rows need shape ({rows},).")
+    if not (np.isfinite(weights).all() and (weights >= 0).all()):
+        raise TrainingInputError(f"{what} holds a weight that is negative or no number.")
+    return weights
+
+
 def encode_labels(values: NDArray[Any], classes: NDArray[Any], what: str = "y") -> NDArray[np.int64]:
     """Position of each value among the classes.
 

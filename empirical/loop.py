@@ -15,7 +15,7 @@ from fairbound.empirical.cells import CellTable
 from fairbound.empirical.checkpoints import load_checkpoint, save_checkpoint
 from fairbound.empirical.constraints import Constraint
 from fairbound.empirical.errors import DivergedError, TrainingInputError
-from fairbound.empirical.torch_tools import Inputs, all_logits, class_logits, derived_seed, seeded, take
+from fairbound.empirical.torch_tools import Inputs, all_logits, class_logits, derived_seed, row_count, seeded, take
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,8 @@ class TrainingRows:
     targets : Tensor of int64, shape (n,)
     in_loss : Tensor of bool, shape (n,)
         Rows whose loss counts; the others serve the constraint only.
+    weights : Tensor of float32, shape (n,)
+        What each row's loss is multiplied by.
     table : CellTable
         Cells of the rows.
     """
@@ -55,6 +57,7 @@ class TrainingRows:
     inputs: Inputs
     targets: Tensor
     in_loss: Tensor
+    weights: Tensor
     table: CellTable
 
 
@@ -164,14 +167,14 @@ def run_loop(
                     predictions = all_logits(module, rows.inputs, device).argmax(dim=1)
                     constraint.update(predictions)
                     odds = rows.table.equalized_odds(predictions)
-                logits = class_logits(module, take(rows.inputs, index))
+                logits, backward = logits_and_way_back(module, take(rows.inputs, index))
                 losses = nn.functional.cross_entropy(logits, rows.targets[index], reduction="none")
-                loss = losses @ batches.loss_weight[index]
+                loss = losses @ (batches.loss_weight[index] * rows.weights[index])
                 total += loss.detach()
                 if constraint is not None:
                     loss = loss + constraint.term(logits.softmax(dim=1), index, batches.cell_weight[index])
                 optimizer.zero_grad(set_to_none=True)
-                loss.backward()
+                backward(loss)
                 optimizer.step()
                 schedule.step()
         if not torch.isfinite(loss):
@@ -191,3 +194,57 @@ def run_loop(
         if callback is not None:
             callback(Progress(epoch + 1, epochs, float(total) / batches.steps, odds))
     return epochs, steps
+
+
+def logits_and_way_back(module: nn.Module, x: Inputs) -> tuple[Tensor, Callable[[Tensor], None]]:
+    """Class logits of a batch, and how to get from a loss of them to the gradients of the weights.
+
+    A gap needs a large batch, and the inner layers of a large network for all of it need more memory than there
+    may be. A module that bounds its rows by an attribute ``rows_at_once`` is given them in pieces: first without
+    gradients; then, with the loss's gradient by the logits known, each piece again with gradients. The sum is the
+    gradient of the whole batch as long as rows do not act on each other (batch statistics would make them), for
+    the price of a second forward pass.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    x : Tensor or dict of str to Tensor
+        On the device of the module.
+
+    Returns
+    -------
+    logits : Tensor of float32, shape (n, K)
+    backward : callable
+        Takes a scalar computed from `logits` and adds its gradient to that of each weight.
+    """
+    n = row_count(x)
+    at_once: int = getattr(module, "rows_at_once", n)
+    if n <= at_once:
+        return class_logits(module, x), Tensor.backward
+    pieces = [take(x, slice(i, i + at_once)) for i in range(0, n, at_once)]
+    states, parts = [], []
+    with torch.no_grad():
+        for piece in pieces:
+            states.append(_generator_states())
+            parts.append(class_logits(module, piece))
+    logits = torch.cat(parts).requires_grad_()
+
+    def backward(loss: Tensor) -> None:
+        loss.backward()
+        assert logits.grad is not None
+        for piece, state, gradient in zip(pieces, states, logits.grad.split(at_once), strict=True):
+            # The same units are dropped the second time.
+            _restore_generators(state)
+            class_logits(module, piece).backward(gradient)
+
+    return logits, backward
+
+
+def _generator_states() -> tuple[Tensor, list[Tensor]]:
+    return torch.get_rng_state(), torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+
+
+def _restore_generators(states: tuple[Tensor, list[Tensor]]) -> None:
+    torch.set_rng_state(states[0])
+    if states[1]:
+        torch.cuda.set_rng_state_all(states[1])

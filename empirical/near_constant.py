@@ -26,7 +26,7 @@ def largest_share(predictions: NDArray[Any]) -> tuple[Any, float]:
     """
     labels, counts = np.unique(predictions, return_counts=True)
     top = int(counts.argmax())
-    return labels[top].item(), float(counts[top] / counts.sum())
+    return labels.tolist()[top], float(counts[top] / counts.sum())
 
 
 def is_near_constant(share: float) -> bool:

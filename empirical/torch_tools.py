@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,53 @@ from fairbound.empirical.errors import TrainingInputError
 #: What a module is called with: one tensor, or named tensors passed as keyword arguments.
 Inputs = Tensor | dict[str, Tensor]
 
-#: Input numbers per block when all rows are gone through, a bound on the memory that takes.
+#: Input numbers per block when all rows are gone through, a bound on the memory that takes. A module whose inner
+#: layers are far wider than its input sets the number of rows itself, by an attribute ``rows_at_once``.
 _BLOCK_NUMBERS = 2**19
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device that a setting names.
+
+    Parameters
+    ----------
+    name : str
+        "cpu", "cuda" (or "cuda:1", ...), or "auto": a CUDA device if there is one, else the CPU.
+
+    Returns
+    -------
+    torch.device
+
+    Raises
+    ------
+    TrainingInputError
+        If there is no such device.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise TrainingInputError(f"device={name!r} is no device; use 'auto', 'cpu' or 'cuda'.") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise TrainingInputError(
+            f"device={name!r}, and torch sees {torch.cuda.device_count()} CUDA devices; use 'auto' or 'cpu'."
+        )
+    return device
+
+
+def mixed_precision(device: torch.device) -> AbstractContextManager[object]:
+    """Forward passes in bfloat16 where it pays, which is on CUDA devices alone.
+
+    Parameters
+    ----------
+    device : torch.device
+
+    Returns
+    -------
+    context manager
+    """
+    return torch.autocast("cuda", dtype=torch.bfloat16) if device.type == "cuda" else nullcontext()
 
 
 @contextmanager
@@ -145,14 +190,17 @@ def class_logits(module: nn.Module, x: Inputs) -> Tensor:
     module : torch.nn.Module
         Returns logits of shape (n, K), or one logit of class 1 of shape (n,) or (n, 1).
     x : Tensor or dict of str to Tensor
+        On the device of the module.
 
     Returns
     -------
-    Tensor, shape (n, K), K >= 2
+    Tensor of float32, shape (n, K), K >= 2
     """
-    out = module(**x) if isinstance(x, dict) else module(x)
+    first = next(iter(x.values())) if isinstance(x, dict) else x
+    with mixed_precision(first.device):
+        out = module(**x) if isinstance(x, dict) else module(x)
     # Models of the transformers library return a record that holds the logits.
-    out = getattr(out, "logits", out)
+    out = getattr(out, "logits", out).float()
     if out.ndim == 1:
         out = out[:, None]
     return torch.cat([torch.zeros_like(out), out], dim=1) if out.shape[1] == 1 else out
@@ -164,7 +212,7 @@ def all_logits(module: nn.Module, x: Inputs, device: torch.device) -> Tensor:
     Parameters
     ----------
     module : torch.nn.Module
-        Left in the mode in which it came.
+        Left in the mode in which it came. Its attribute ``rows_at_once``, if any, is the size of a block.
     x : Tensor or dict of str to Tensor
         On any device.
     device : torch.device
@@ -177,7 +225,7 @@ def all_logits(module: nn.Module, x: Inputs, device: torch.device) -> Tensor:
     """
     first = take(x, slice(0, 1))
     width = sum(part.numel() for part in first.values()) if isinstance(first, dict) else first.numel()
-    block = max(64, _BLOCK_NUMBERS // max(1, width))
+    block: int = getattr(module, "rows_at_once", max(64, _BLOCK_NUMBERS // max(1, width)))
     was_training = module.training
     module.eval()
     try:

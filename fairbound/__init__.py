@@ -23,8 +23,12 @@ _HOMES = {
     "certify_counts": "fairbound.bounds",
     "certify_frame": "fairbound.api",
     "certify_log": "fairbound.api",
+    "certify_scores": "fairbound.scores",
+    "certify_two_models": "fairbound.two_models",
     "count_file": "fairbound.ingest",
+    "count_files": "fairbound.ingest",
     "count_frame": "fairbound.ingest",
+    "write_counts": "fairbound.ingest",
 }
 
 if TYPE_CHECKING:
@@ -40,7 +44,11 @@ if TYPE_CHECKING:
     from fairbound.bounds import FairboundError as FairboundError
     from fairbound.bounds import certify_counts as certify_counts
     from fairbound.ingest import count_file as count_file
+    from fairbound.ingest import count_files as count_files
     from fairbound.ingest import count_frame as count_frame
+    from fairbound.ingest import write_counts as write_counts
+    from fairbound.scores import certify_scores as certify_scores
+    from fairbound.two_models import certify_two_models as certify_two_models
 
 __all__ = sorted([*_HOMES, "__version__"])
 

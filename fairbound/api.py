@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from fairbound.bounds.certify import Certification, certify_counts
 from fairbound.bounds.counts import Counts
-from fairbound.ingest import count_file, count_frame
+from fairbound.ingest import PathLike, count_files, count_frame
 
 
 def certify(
@@ -28,8 +27,9 @@ def certify(
     ----------
     y_true, y_pred : array-like of shape (n,)
         True labels and hard predictions (arrays, lists, or columns of any data frame).
-    sensitive_features : array-like of shape (n,)
-        Group of each row.
+    sensitive_features : array-like of shape (n,) or (n, k)
+        Group of each row. Several attributes (a data frame, a mapping or list of columns, a two-dimensional array)
+        make intersectional groups, called by their values' texts in this order, joined by `` & `` ("F & White").
     groups, labels, outputs : sequence, optional
         Declared alphabets; default: what occurs. Declare labels and outputs where one may be absent by chance: the
         bound assumes that there are no others.
@@ -61,7 +61,12 @@ def certify(
 
 
 def certify_frame(
-    frame: Any, *, label: str = "label", prediction: str = "prediction", group: str = "group", **options: Any
+    frame: Any,
+    *,
+    label: str = "label",
+    prediction: str = "prediction",
+    group: str | Sequence[str] = "group",
+    **options: Any,
 ) -> Certification:
     """
     `certify` for the columns of a data frame (anything narwhals knows, lazy or not).
@@ -69,10 +74,19 @@ def certify_frame(
     Parameters
     ----------
     frame : data frame
-    label, prediction, group : str
-        Column names.
+    label, prediction, group
+        Column names; several for `group` make intersectional groups.
     **options
         `groups`, `labels`, `outputs`, and the options of `fairbound.bounds.certify_counts`.
+
+    Returns
+    -------
+    Certification
+
+    Raises
+    ------
+    FairboundError
+        One of its subclasses, as `fairbound.count_frame` and `fairbound.bounds.certify_counts` say.
     """
     alphabets = {name: options.pop(name, None) for name in ("groups", "labels", "outputs")}
     counts = count_frame(frame, label=label, prediction=prediction, group=group, **alphabets)
@@ -80,24 +94,34 @@ def certify_frame(
 
 
 def certify_log(
-    path: str | os.PathLike[str],
+    paths: PathLike | Iterable[PathLike],
     *,
     label: str = "label",
     prediction: str = "prediction",
-    group: str = "group",
+    group: str | Sequence[str] = "group",
     **options: Any,
 ) -> Certification:
     """
-    `certify` for a CSV or Parquet file, which may be larger than memory.
+    `certify` for CSV, Parquet and count files, which may be larger than memory and are taken as one log.
 
     Parameters
     ----------
-    path : path
-    label, prediction, group : str
-        Column names.
+    paths : path, or iterable of paths
+        A name that does not exist is a pattern (``shards/*.parquet``).
+    label, prediction, group
+        Column names; several for `group` make intersectional groups.
     **options
         `groups`, `labels`, `outputs`, and the options of `fairbound.bounds.certify_counts`.
+
+    Returns
+    -------
+    Certification
+
+    Raises
+    ------
+    FairboundError
+        One of its subclasses, as `fairbound.count_files` and `fairbound.bounds.certify_counts` say.
     """
     alphabets = {name: options.pop(name, None) for name in ("groups", "labels", "outputs")}
-    counts = count_file(path, label=label, prediction=prediction, group=group, **alphabets)
+    counts = count_files(paths, label=label, prediction=prediction, group=group, **alphabets)
     return certify_counts(counts, **options)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
-from fairbound.bounds.alphabet import from_text, printable
+from fairbound.bounds.alphabet import from_text, printable, shown_names
 from fairbound.bounds.errors import FairboundError, NumberError
 
 app = typer.Typer(
@@ -23,6 +27,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
+
+data_app = typer.Typer(help="Data sets: what there is, how to get it, what is in it.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
 
 FAILS, BAD_INPUT = 1, 2
 
@@ -42,6 +49,36 @@ class OnMissing(StrEnum):
     VACUOUS = "vacuous"
 
 
+class MethodName(StrEnum):
+    """How sampling error is covered."""
+
+    FISHER = "fisher"
+    CLOPPER_PEARSON = "clopper-pearson"
+    RELATIVE_ENTROPY = "relative-entropy"
+    SMALLEST = "smallest"
+
+
+class LossName(StrEnum):
+    """How labels are weighted in training."""
+
+    PLAIN = "plain"
+    LABEL_BALANCED = "label_balanced"
+
+
+class WithoutRehearsal(StrEnum):
+    """How a constraint is stated without rows of the starting group."""
+
+    REFERENCE = "reference"
+    FROZEN = "frozen"
+
+
+class ConstraintRows(StrEnum):
+    """Which rows serve the constraint."""
+
+    TRAIN = "train"
+    WITH_VALIDATION = "train+validation"
+
+
 class Theorem(StrEnum):
     """Which closed form."""
 
@@ -52,12 +89,12 @@ class Theorem(StrEnum):
 Json = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
 
 
-def _alphabet(text: str | None, role: str) -> list[int | str] | None:
+def _alphabet(text: str | None, role: str, *, truth_values: bool = True) -> list[int | str] | None:
     """A declared alphabet: symbols separated by commas."""
     if text is None:
         return None
     names = [name.strip() for name in text.split(",")]
-    symbols = from_text(names, role)
+    symbols = from_text(names, role, truth_values=truth_values)
     return [symbols[name] for name in names]
 
 
@@ -65,12 +102,69 @@ def _print_json(data: Any) -> None:
     sys.stdout.write(json.dumps(data, indent=2) + "\n")
 
 
+Logs = Annotated[
+    list[str],
+    typer.Argument(
+        help="Prediction logs (CSV, Parquet, count files) that make up one log; patterns are expanded.",
+        metavar="LOG",
+        show_default=False,
+    ),
+]
+LabelColumn = Annotated[str, typer.Option(help="Column of the true label.")]
+PredictionColumn = Annotated[str, typer.Option(help="Column of the hard prediction.")]
+GroupColumns = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Column of the sensitive attribute; several make intersectional groups. Default: group.",
+        show_default=False,
+    ),
+]
+
+
+MaxAdvantage = Annotated[
+    str | None, typer.Option(help="Exit 1 if the upper bound is above this (a gate for CI).", metavar="X")
+]
+
+
+def _limit(max_advantage: str | None) -> Fraction | None:
+    """The largest acceptable advantage."""
+    from fairbound.bounds.rational import to_fraction
+
+    try:
+        limit = None if max_advantage is None else to_fraction(max_advantage)
+    except NumberError:
+        raise NumberError(f"--max-advantage {max_advantage!r} is no rational number; write 0.3 or 3/10.") from None
+    if limit is not None and not 0 <= limit <= 1:
+        raise NumberError(f"--max-advantage {max_advantage} lies outside [0, 1]; an advantage is no percentage.")
+    return limit
+
+
+def _finish(data: Any, holds: bool, *, as_json: bool) -> None:
+    """Print a result as JSON if so asked, and leave with the status of its gate."""
+    if as_json:
+        _print_json(data)
+    if not holds:
+        raise typer.Exit(FAILS)
+
+
+@contextmanager
+def _file_progress(n_files: int) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error while several files are read."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=n_files < 2 or not console.is_terminal) as progress:
+        task = progress.add_task("counting files", total=n_files)
+        yield lambda done, _: progress.update(task, completed=done)
+
+
 @app.command("certify")
 def certify_command(
-    log: Annotated[Path, typer.Argument(help="Prediction log: CSV or Parquet.", show_default=False)],
-    label: Annotated[str, typer.Option(help="Column of the true label.")] = "label",
-    prediction: Annotated[str, typer.Option(help="Column of the hard prediction.")] = "prediction",
-    group: Annotated[str, typer.Option(help="Column of the sensitive attribute.")] = "group",
+    logs: Logs,
+    label: LabelColumn = "label",
+    prediction: PredictionColumn = "prediction",
+    group: GroupColumns = None,
     pure: Annotated[
         tuple[str, str] | None,
         typer.Option(help="Two groups: the worlds consist of one of them each. Default: every pair.", metavar="A B"),
@@ -103,9 +197,32 @@ def certify_command(
         Theorem,
         typer.Option(help="T1: the labels' disparities. T1b: each pair of groups at its own distance."),
     ] = Theorem.T1,
-    max_advantage: Annotated[
-        str | None, typer.Option(help="Exit 1 if the upper bound is above this (a gate for CI).", metavar="X")
+    method: Annotated[
+        MethodName | None,
+        typer.Option(
+            help="How sampling error is covered; choose before seeing the data. fisher: combined tails (the default). "
+            "clopper-pearson: all limits at once. smallest: the smaller of both, at half the error each.",
+            show_default=False,
+        ),
     ] = None,
+    score: Annotated[
+        str | None,
+        typer.Option(
+            help="Column of a score, in place of the prediction: bounds adversaries who compare it with a threshold.",
+            metavar="COL",
+        ),
+    ] = None,
+    bins: Annotated[
+        int | None,
+        typer.Option(
+            help="With --score: bounds adversaries who see which of N bins of equal width a score is in.", metavar="N"
+        ),
+    ] = None,
+    score_range: Annotated[
+        tuple[float, float] | None,
+        typer.Option(help="With --bins: where they begin and end.  [default: 0 1]", metavar="LOW HIGH"),
+    ] = None,
+    max_advantage: MaxAdvantage = None,
     out: Annotated[Path | None, typer.Option(help="Write the certificate here.", metavar="CERT.json")] = None,
     coq: Annotated[
         Path | None,
@@ -116,31 +233,64 @@ def certify_command(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Bound what a model's predictions leak about its population, from a prediction log."""
+    """Bound what a model's predictions leak about its population, from prediction logs or count files."""
     from fairbound.bounds.certify import certify_counts
     from fairbound.bounds.noise import noise_floor
-    from fairbound.bounds.rational import float_above, to_fraction
+    from fairbound.bounds.rational import float_above
     from fairbound.files import write_text
-    from fairbound.ingest import count_file, read_pair
+    from fairbound.ingest import count_files, read_pair, refuse_overwriting
+    from fairbound.logs import log_files
 
-    try:
-        limit = None if max_advantage is None else to_fraction(max_advantage)
-    except NumberError:
-        raise NumberError(f"--max-advantage {max_advantage!r} is no rational number; write 0.3 or 3/10.") from None
-    if limit is not None and not 0 <= limit <= 1:
-        raise NumberError(f"--max-advantage {max_advantage} lies outside [0, 1]; an advantage is no percentage.")
+    limit = _limit(max_advantage)
+    files = log_files(logs)
     for target in (out, coq):
-        if target is not None and target.exists() and log.exists() and target.samefile(log):
-            raise FairboundError(f"{target} is the log itself; write to another file.")
-    counts = count_file(
-        log,
-        label=label,
-        prediction=prediction,
-        group=group,
-        groups=_alphabet(groups, "--groups"),
-        labels=_alphabet(labels, "--labels"),
-        outputs=_alphabet(outputs, "--outputs"),
-    )
+        if target is not None:
+            refuse_overwriting(target, files)
+    columns: dict[str, Any] = {
+        "label": label,
+        "group": group or "group",
+        "groups": _alphabet(groups, "--groups", truth_values=False),
+        "labels": _alphabet(labels, "--labels"),
+    }
+    if score is not None or bins is not None or score_range is not None:
+        from fairbound import scores
+
+        named = {
+            "--game": game != GameName.LABELLED,
+            "--theorem": theorem != Theorem.T1,
+            "--method": method is not None,
+        }
+        scores.check_options(score, bins, score_range, {**named, "--coq": coq is not None}, outputs, game.value)
+    if score is not None and bins is None:
+        data, holds = scores.run_scores(
+            files,
+            score=score,
+            columns=columns,
+            prediction=prediction,
+            pair=pair,
+            options={
+                "pure": pure,
+                "label_balanced": label_balanced,
+                "confidence": confidence,
+                "on_missing": on_missing.value,
+            },
+            limit=limit,
+            out=out,
+            quiet=as_json,
+        )
+        _finish(data, holds, as_json=as_json)
+        return
+    if score is not None and bins is not None:
+        counts = scores.count_bins_file(files, score=score, bins=bins, score_range=score_range or (0.0, 1.0), **columns)
+    else:
+        with _file_progress(len(files)) as progress:
+            counts = count_files(
+                files,
+                prediction=prediction,
+                outputs=_alphabet(outputs, "--outputs"),
+                progress=progress,
+                **columns,
+            )
     result = certify_counts(
         counts,
         pure=pure,
@@ -150,6 +300,7 @@ def certify_command(
         confidence=confidence,
         on_missing=on_missing.value,
         theorem=theorem.value,
+        method=None if method is None else method.value,
     )
     certificate = None if out is None else result.certificate()
     if certificate is not None and out is not None:
@@ -168,6 +319,9 @@ def certify_command(
             "advantage_upper": float_above(floor.advantage_upper),
         }
         data["max_advantage"] = None if limit is None else {"limit": float(limit), "holds": holds}
+        if bins is not None:
+            data["score"] = {"column": score, "bins": bins, "range": score_range or (0.0, 1.0)}
+            data["statement"] = scores.STATEMENT
         data["coq"] = None if coq is None else str(coq)
         data["certificate"] = None if certificate is None else {"path": str(out), "digest": certificate.digest}
         _print_json(data)
@@ -176,10 +330,106 @@ def certify_command(
 
         written = None if out is None or certificate is None else (out, certificate)
         print_certification(result, floor=floor, limit=limit, certificate=written)
+        if bins is not None:
+            typer.echo(scores.binned(bins, score_range or (0.0, 1.0)))
         if coq is not None:
             typer.echo(f"Coq: {coq}; compile it with: coqc {coq}")
     if not holds:
         raise typer.Exit(FAILS)
+
+
+@app.command("count")
+def count_command(
+    logs: Logs,
+    out: Annotated[
+        Path, typer.Option(help="Write the count file here.", metavar="SHARD.counts.json", show_default=False)
+    ],
+    label: LabelColumn = "label",
+    prediction: PredictionColumn = "prediction",
+    group: GroupColumns = None,
+    groups: Annotated[
+        str | None, typer.Option(help="Declared groups, separated by commas: others are refused.", metavar="A,B")
+    ] = None,
+    labels: Annotated[str | None, typer.Option(help="Declared labels.", metavar="0,1")] = None,
+    outputs: Annotated[str | None, typer.Option(help="Declared predictions.", metavar="0,1")] = None,
+    as_json: Json = False,
+) -> None:
+    """Count logs into a file that certify reads: rows per group, label and prediction leave a site, nothing else."""
+    from fairbound.ingest import write_counts
+    from fairbound.logs import log_files
+
+    files = log_files(logs)
+    with _file_progress(len(files)) as progress:
+        counts = write_counts(
+            out,
+            files,
+            label=label,
+            prediction=prediction,
+            group=group or "group",
+            groups=_alphabet(groups, "--groups", truth_values=False),
+            labels=_alphabet(labels, "--labels"),
+            outputs=_alphabet(outputs, "--outputs"),
+            progress=progress,
+        )
+    (a, y, z), smallest = min((cell for cell in counts.cells() if cell[1]), key=lambda cell: cell[1])
+    if as_json:
+        _print_json(
+            {
+                "counts": str(out),
+                "rows": counts.rows,
+                "groups": list(counts.groups),
+                "labels": list(counts.labels),
+                "outputs": list(counts.outputs),
+                "smallest_cell": {"group": a, "label": y, "prediction": z, "rows": smallest},
+            }
+        )
+    else:
+        typer.echo(
+            f"{out}: {counts.rows} rows, {len(counts.groups)} groups, {len(counts.labels)} labels, "
+            f"{len(counts.outputs)} predictions.\nSmallest cell with rows: {smallest} of group {shown_names([a])}, "
+            f"label {shown_names([y])}, prediction {shown_names([z])}; small cells may disclose who is in them.\n"
+            f"Certify it, with other shards if there are any: fairbound certify {shlex.quote(str(out))}"
+        )
+
+
+@app.command("two-models")
+def two_models_command(
+    logs: Logs,
+    model_0: Annotated[str, typer.Option("--model-0", help="Column of the predictions of world 0's model.")],
+    model_1: Annotated[str, typer.Option("--model-1", help="Column of the predictions of world 1's model.")],
+    label: LabelColumn = "label",
+    group: GroupColumns = None,
+    groups: Annotated[str | None, typer.Option(help="Declared groups, separated by commas.", metavar="A,B")] = None,
+    labels: Annotated[str | None, typer.Option(help="Declared labels.", metavar="0,1")] = None,
+    outputs: Annotated[str | None, typer.Option(help="Declared predictions.", metavar="0,1")] = None,
+    confidence: Annotated[str, typer.Option(help="Joint level of the upper bound.")] = "0.95",
+    on_missing: Annotated[
+        OnMissing, typer.Option(help="An empty (group, label) cell: an error, or the trivial distance 1.")
+    ] = OnMissing.ERROR,
+    max_advantage: MaxAdvantage = None,
+    as_json: Json = False,
+) -> None:
+    """Bound what an answer tells about which of two models gave it: one model per world (shadow models)."""
+    from fairbound.logs import log_files
+    from fairbound.two_models import run_two_models
+
+    limit = _limit(max_advantage)
+    data, holds = run_two_models(
+        log_files(logs),
+        columns={
+            "model_0": model_0,
+            "model_1": model_1,
+            "label": label,
+            "group": group or "group",
+            "groups": _alphabet(groups, "--groups", truth_values=False),
+            "labels": _alphabet(labels, "--labels"),
+            "outputs": _alphabet(outputs, "--outputs"),
+        },
+        options={"confidence": confidence, "on_missing": on_missing.value},
+        limit=limit,
+        quiet=as_json,
+    )
+    _finish(data, holds, as_json=as_json)
 
 
 @app.command("check")
@@ -238,11 +488,40 @@ def demo_command(
 
 @app.command("fft")
 def fft_command(
-    dataset: Annotated[str, typer.Argument(help="compas, adult or german.", show_default=False)],
+    dataset: Annotated[
+        str, typer.Argument(help="A data set of `fairbound data list`, options after a colon.", show_default=False)
+    ],
     attribute: Annotated[str, typer.Option(help="Sensitive attribute.")],
     start: Annotated[str, typer.Option(help="G0: the group that the base model is trained on.")],
     other: Annotated[str | None, typer.Option(help="G1; needed if the attribute has more than two groups.")] = None,
     rehearsal: Annotated[float, typer.Option(help="Rows of G0 mixed in, as a fraction of the rows of G1.")] = 0.5,
+    both_directions: Annotated[
+        bool, typer.Option("--both-directions", help="Afterwards swap G0 and G1 and run again.")
+    ] = False,
+    alpha0: Annotated[
+        str, typer.Option(help="Share of G1 in the world that the base model is trained on.", metavar="X")
+    ] = "0",
+    alpha1: Annotated[str, typer.Option(help="Share of G1 in the world that it is fine-tuned on.", metavar="X")] = "1",
+    stages: Annotated[
+        str | None,
+        typer.Option(
+            help="Stages to run, separated by commas, or all. Default: base,fine_tuned,fft,pooled.", metavar="NAMES"
+        ),
+    ] = None,
+    strength: Annotated[
+        list[float] | None,
+        typer.Option(help="Constraint strength; of several the one to keep is chosen on validation rows."),
+    ] = None,
+    loss: Annotated[LossName, typer.Option(help="Whether every label gets the same weight.")] = LossName.PLAIN,
+    without_rehearsal: Annotated[
+        WithoutRehearsal, typer.Option(help="How the constraint is stated with --rehearsal 0.")
+    ] = WithoutRehearsal.REFERENCE,
+    constraint_rows: Annotated[
+        ConstraintRows, typer.Option(help="Whether validation rows serve the constraint too.")
+    ] = ConstraintRows.TRAIN,
+    full: Annotated[
+        bool, typer.Option("--full", help="Of images and texts: train whole networks, not a head on frozen features.")
+    ] = False,
     seeds: Annotated[int, typer.Option(help="Number of runs.", min=1)] = 1,
     first_seed: Annotated[int, typer.Option(help="Seed of the first run; the others follow.", min=0)] = 0,
     include_attribute: Annotated[bool, typer.Option(help="Whether the models see the attribute.")] = True,
@@ -251,8 +530,15 @@ def fft_command(
 ) -> None:
     """Train on one group, fine-tune fairly on the other, and measure; resumes where it stopped."""
     _need_training()
+    from fairbound.empirical.plan import STAGES, ProtocolConfig
     from fairbound.fft import run_fft
 
+    chosen: dict[str, Any] = {"loss": loss.value, "without_rehearsal": without_rehearsal.value, "full": full}
+    chosen["constraint_rows"] = constraint_rows.value
+    if stages is not None:
+        chosen["stages"] = STAGES if stages == "all" else [name.strip() for name in stages.split(",")]
+    if strength:
+        chosen["candidates"] = [{"penalty": value} for value in strength]
     records = run_fft(
         dataset,
         attribute=attribute,
@@ -262,10 +548,77 @@ def fft_command(
         seeds=range(first_seed, first_seed + seeds),
         include_attribute=include_attribute,
         out=out,
+        alphas=(alpha0, alpha1),
+        both_directions=both_directions,
+        config=ProtocolConfig.from_dict(chosen),
         quiet=as_json,
     )
     if as_json:
         _print_json(records)
+
+
+@app.command("sweep")
+def sweep_command(
+    config: Annotated[Path, typer.Argument(help="What to run (TOML); sweeps/ has some.", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for runs and tables. Default: results/ and the file's name.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(help="Runs made at the same time; -1: one for each core.")] = -1,
+    as_json: Json = False,
+) -> None:
+    """Run the protocol over data sets, directions, rehearsals and seeds; resumes where it stopped."""
+    _need_training()
+    from fairbound.sweep import run_sweep_command
+
+    folder = Path("results") / config.stem if out is None else out
+    summary, holds = run_sweep_command(config, out=folder, jobs=jobs, quiet=as_json)
+    _finish(summary, holds, as_json=as_json)
+
+
+@data_app.command("list")
+def data_list_command(as_json: Json = False) -> None:
+    """List the data sets, whether they are here, and what gets them."""
+    from fairbound.data_commands import run_list
+
+    entries = run_list(quiet=as_json)
+    if as_json:
+        _print_json(entries)
+
+
+@data_app.command("get")
+def data_get_command(
+    name: Annotated[str, typer.Argument(help="A data set, or all.", show_default=False)],
+    as_json: Json = False,
+) -> None:
+    """Fetch a data set and check its files, or say how to get it."""
+    from fairbound.data_commands import run_get
+
+    results = run_get(name, quiet=as_json)
+    if as_json:
+        _print_json(results)
+
+
+@data_app.command("describe")
+def data_describe_command(
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A data set, options after a colon: acs_income:states=CT+RI,rows=10000.", show_default=False
+        ),
+    ],
+    attribute: Annotated[
+        list[str] | None,
+        typer.Option(help='Attribute or intersection ("sex & race"), may be repeated; default: every attribute.'),
+    ] = None,
+    path: Annotated[Path | None, typer.Option(help="Read this file or folder instead, of whatever version.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Describe a data set: task, groups with base rates and label shift, faults, licence."""
+    from fairbound.data_commands import run_describe
+
+    summary = run_describe(name, attributes=attribute or (), path=path, quiet=as_json)
+    if as_json:
+        _print_json(summary)
 
 
 @app.command("figures")
@@ -332,6 +685,233 @@ def metrics_command(
     else:
         typer.echo(f"{CAPTION}\n\n{markdown(table)}\n{NOT_COVERED_IN_SHORT}")
         typer.echo(f"{len(paths) - 1} certificates in {out}; check one with: fairbound check {paths[1]}")
+
+
+@app.command("queries")
+def queries_command(
+    certificate: Annotated[
+        Path | None, typer.Argument(help="A certificate that certify or metrics wrote.", show_default=False)
+    ] = None,
+    advantage: Annotated[
+        str | None, typer.Option(help="The bound of one draw, instead of a certificate.", metavar="X")
+    ] = None,
+    draws: Annotated[
+        list[int] | None, typer.Option(help="Number of draws; may be repeated. Default: 1, 10, ..., 10000.", min=0)
+    ] = None,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(help="Advantage aimed at; may be repeated. Default: 0.5, 0.9, 0.99.", metavar="T"),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Tell what a bound on one draw means for many independent draws (T5)."""
+    from rich.console import Console
+
+    from fairbound.bounds.certificate import Certificate
+    from fairbound.bounds.rational import to_fraction
+    from fairbound.queries import DRAWS, TARGETS, ManyDraws, OneDraw
+
+    if (certificate is None) == (advantage is None):
+        raise FairboundError("give either a certificate or --advantage.")
+    with Console(stderr=True, quiet=as_json).status("Counting words ..."):
+        if certificate is not None:
+            one = OneDraw.of_certificate(Certificate.read(certificate))
+        else:
+            one = OneDraw(to_fraction(advantage), "given")
+        table = ManyDraws.of(one, draws or DRAWS, [to_fraction(t) for t in target or ()] or TARGETS)
+    if as_json:
+        _print_json(table.to_dict())
+    else:
+        from fairbound.console import print_many_draws
+
+        print_many_draws(table)
+
+
+@app.command("plan")
+def plan_command(
+    width: Annotated[
+        str,
+        typer.Option(help="How far the bound may be above T1's value at the planned rates.", metavar="X"),
+    ],
+    n_groups: Annotated[int | None, typer.Option("--groups", help="Number of groups.  [default: 2]")] = None,
+    n_labels: Annotated[int | None, typer.Option("--labels", help="Number of labels.  [default: 2]")] = None,
+    n_outputs: Annotated[
+        int | None, typer.Option("--outputs", help="Number of predictions; default: as many as labels.")
+    ] = None,
+    rate: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Share of each prediction (of two, that of the second is enough), in every label; repeat it to give "
+            "each group its own. Default: 1/2, the worst case.",
+            metavar="R",
+        ),
+    ] = None,
+    label_marginal: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Share of each label in a group, likewise. Default: equally many rows in every (group, label) cell.",
+            metavar="P",
+        ),
+    ] = None,
+    log: Annotated[
+        list[str] | None,
+        typer.Option(help="Plan a log like this pilot (CSV, Parquet, count file); may be repeated.", metavar="LOG"),
+    ] = None,
+    certificate: Annotated[
+        Path | None, typer.Option(help="Plan a log like the one that a certificate holds.", metavar="CERT.json")
+    ] = None,
+    label: LabelColumn = "label",
+    prediction: PredictionColumn = "prediction",
+    group: GroupColumns = None,
+    pure: Annotated[
+        tuple[str, str] | None,
+        typer.Option(help="Two groups, the worlds consist of one of them each. Default: every pair.", metavar="A B"),
+    ] = None,
+    pair: Annotated[
+        Path | None, typer.Option(help="Two given compositions, as for certify.", metavar="FILE.json")
+    ] = None,
+    game: Annotated[GameName, typer.Option(help="What the adversary sees.")] = GameName.LABELLED,
+    label_balanced: Annotated[
+        bool, typer.Option("--label-balanced", help="Give both worlds the average of their label marginals.")
+    ] = False,
+    confidence: Annotated[str, typer.Option(help="Joint level of the upper bound.")] = "0.95",
+    method: Annotated[
+        MethodName, typer.Option(help="How sampling error is covered; the others are shown for comparison.")
+    ] = MethodName.FISHER,
+    as_json: Json = False,
+) -> None:
+    """Tell how many rows a bound of a given width takes, before there is a log or from a pilot."""
+    from fairbound.bounds.planning import Design
+    from fairbound.ingest import count_files, read_pair
+    from fairbound.plan import pilot, read_shares, run_plan
+
+    planned = {
+        "--groups": n_groups,
+        "--labels": n_labels,
+        "--outputs": n_outputs,
+        "--rate": rate,
+        "--label-marginal": label_marginal,
+    }
+    clashing = [name for name, given in planned.items() if given]
+    if log and certificate is not None:
+        raise FairboundError("give either --log or --certificate as the pilot, not both.")
+    if (log or certificate is not None) and clashing:
+        raise FairboundError(f"a pilot says what {clashing[0]} would say; leave that out.")
+    if log:
+        with _file_progress(len(log)) as progress:
+            counts = count_files(log, label=label, prediction=prediction, group=group or "group", progress=progress)
+        design = Design.from_counts(counts)
+    elif certificate is not None:
+        design = Design.from_counts(pilot(certificate))
+    else:
+        design = Design.of(
+            groups=2 if n_groups is None else n_groups,
+            labels=2 if n_labels is None else n_labels,
+            outputs=n_outputs,
+            rates=read_shares(rate, "--rate"),
+            label_marginals=read_shares(label_marginal, "--label-marginal"),
+        )
+    data = run_plan(
+        design,
+        width,
+        method=method.value,
+        quiet=as_json,
+        pure=pure,
+        pair=None if pair is None else read_pair(pair, design.counts(1)),
+        game=game.value,
+        label_balanced=label_balanced,
+        confidence=confidence,
+    )
+    if as_json:
+        _print_json(data)
+
+
+@app.command("watch")
+def watch_command(
+    source: Annotated[
+        str, typer.Argument(help="CSV file with a header line, or - for standard input.", show_default=False)
+    ],
+    max_advantage: Annotated[
+        str,
+        typer.Option(
+            help="Exit 1 once the lower confidence limit of T1's value is above this.", metavar="X", show_default=False
+        ),
+    ],
+    label: LabelColumn = "label",
+    prediction: PredictionColumn = "prediction",
+    group: GroupColumns = None,
+    groups: Annotated[
+        str | None,
+        typer.Option(
+            help="Declared groups, separated by commas. Where groups or labels are not declared, the first rows "
+            "(--every) show what occurs and are not counted.",
+            metavar="A,B",
+        ),
+    ] = None,
+    labels: Annotated[str | None, typer.Option(help="Declared labels.", metavar="0,1")] = None,
+    outputs: Annotated[
+        str | None, typer.Option(help="Declared predictions; default: the labels.", metavar="0,1")
+    ] = None,
+    game: Annotated[GameName, typer.Option(help="What the adversary sees.")] = GameName.LABELLED,
+    label_balanced: Annotated[
+        bool, typer.Option("--label-balanced", help="Give both worlds the average of their label marginals.")
+    ] = False,
+    confidence: Annotated[str, typer.Option(help="1 minus the chance of ever raising a false alarm.")] = "0.95",
+    window: Annotated[int, typer.Option(help="Rows between starts: how far a changed stream is diluted.")] = 2000,
+    every: Annotated[int, typer.Option(help="Rows between looks.")] = 100,
+    follow: Annotated[bool, typer.Option("--follow/--no-follow", help="Wait for rows to be appended.")] = False,
+    state: Annotated[
+        Path | None, typer.Option(help="Keep the watch here, and resume it from here.", metavar="FILE.json")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON only, one event per line.")] = False,
+) -> None:
+    """Watch a growing prediction log, and stop with exit status 1 once it certainly leaks more than a limit."""
+    from rich.console import Console
+
+    from fairbound.describe import NOT_COVERED_IN_SHORT
+    from fairbound.watch import WatchResult, WatchSettings, run_watch
+
+    def alphabet(text: str | None, role: str, *, truth_values: bool = True) -> tuple[int | str, ...] | None:
+        symbols = _alphabet(text, role, truth_values=truth_values)
+        return None if symbols is None else tuple(symbols)
+
+    settings = WatchSettings(
+        max_advantage,
+        label=label,
+        prediction=prediction,
+        group=tuple(group or ("group",)),
+        groups=alphabet(groups, "--groups", truth_values=False),
+        labels=alphabet(labels, "--labels"),
+        outputs=alphabet(outputs, "--outputs"),
+        game=game.value,
+        label_balanced=label_balanced,
+        confidence=confidence,
+        window=window,
+        every=every,
+    )
+
+    def event(data: dict[str, Any]) -> None:
+        sys.stdout.write(json.dumps(data) + "\n")
+        sys.stdout.flush()
+
+    with Console(stderr=True).status("Watching ...") as status:
+
+        def progress(result: WatchResult) -> None:
+            status.update(f"Watching: {result.rows:,} rows, no alarm")
+
+        def begin(result: WatchResult) -> None:
+            if as_json:
+                event(result.begin_event())
+
+        result = run_watch(source, settings, follow=follow, state=state, on_begin=begin, on_progress=progress)
+    if as_json:
+        event(result.end_event() if result.alarm is None else result.alarm_event())
+    else:
+        typer.echo(result.sentence())
+        if result.alarm is None:
+            typer.echo(NOT_COVERED_IN_SHORT)
+    if result.alarm is not None:
+        raise typer.Exit(FAILS)
 
 
 def _need_training() -> None:

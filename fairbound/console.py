@@ -19,15 +19,18 @@ from fairbound.bounds.rational import decimal_above
 from fairbound.describe import (
     above,
     label_shift_floor,
+    many_draws,
     noise_floor_sentence,
     not_covered,
     percent,
     published_form,
     verdict,
 )
+from fairbound.queries import ASSUMPTION, POINT_ESTIMATE, ManyDraws
 
 
-def _bullets(console: Console, title: str, lines: list[str]) -> None:
+def bullets(console: Console, title: str, lines: list[str]) -> None:
+    """Print a titled list."""
     console.print(Text(title, style="bold"))
     grid = Table.grid(padding=(0, 1, 0, 0))
     for line in lines:
@@ -91,7 +94,7 @@ def print_certification(
     pair = result.worst.pair
     facts = [
         f"{result.counts.rows} rows, {len(result.counts.groups)} groups, {len(result.counts.labels)} labels; value by "
-        f"{result.theorem}, limits by Clopper-Pearson over {result.limits.number} rates (T9)."
+        f"{result.theorem}, {result.limits} (T9). {result.uniformity}"
     ]
     facts.append(
         f"Of the distance {float(pair.distance):.4f} between the worlds ({printable(result.worst.name)}), label shift "
@@ -109,9 +112,10 @@ def print_certification(
         )
     if floor is not None:
         facts.append(noise_floor_sentence(floor))
-    _bullets(console, "What went in", facts)
-    _bullets(console, "Assumptions", list(result.assumptions))
-    _bullets(console, "Not covered", not_covered(result))
+    bullets(console, "What went in", facts)
+    bullets(console, "What the bound means for many draws", [many_draws(result)])
+    bullets(console, "Assumptions", list(result.assumptions))
+    bullets(console, "Not covered", not_covered(result))
     if certificate is not None:
         path, content = certificate
         console.print(Text(f"Certificate: {path} ({content.digest[:23]}...); check it with:"), soft_wrap=True)
@@ -122,6 +126,38 @@ def print_certification(
             console.print(Text(f"HOLDS: the bound {bound} is at most {float(limit):g}.", style="green"))
         else:
             console.print(Text(f"FAILS: the bound {above(result.upper)} is above {float(limit):g}.", style="bold red"))
-            floor = None if result.label_balanced else label_shift_floor(result, limit)
-            if floor is not None:
-                console.print(Text(floor))
+            shift = None if result.label_balanced else label_shift_floor(result, limit)
+            if shift is not None:
+                console.print(Text(shift))
+
+
+def print_many_draws(table: ManyDraws, console: Console | None = None) -> None:
+    """
+    Print what a bound on one draw means for many.
+
+    Parameters
+    ----------
+    table : ManyDraws
+    console : rich.console.Console, optional
+    """
+    console = console or Console(highlight=False, soft_wrap=False)
+    one = table.one
+    level = "" if one.confidence is None else f", confidence {percent(one.confidence)}"
+    console.print(Text(f"Advantage of one draw: at most {above(one.advantage)} ({one.source}{level}).", style="bold"))
+    console.print()
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("draws", "at most"):
+        grid.add_column(name, justify="right")
+    if one.measured is not None:
+        grid.add_column(Text(f"measured channel, {printable(one.measured[0])}"), justify="right")
+    for row in table.cells():
+        grid.add_row(*(row if one.measured is not None else row[:2]))
+    console.print(grid)
+    console.print()
+    needed = [
+        f"The advantage {float(target):g} "
+        + ("is out of reach for any number of draws." if n is None else f"takes at least {n} draws.")
+        for target, n in table.needed
+    ]
+    bullets(console, "Draws needed", needed)
+    bullets(console, "What this rests on", [ASSUMPTION, *([POINT_ESTIMATE] if one.measured is not None else [])])

@@ -8,7 +8,9 @@ from fairbound.bounds.alphabet import printable, shown_names
 from fairbound.bounds.certify import Certification
 from fairbound.bounds.exact import label_shift_reason
 from fairbound.bounds.noise import NoiseFloor
+from fairbound.bounds.queries import draws_needed, worst_case_above
 from fairbound.bounds.rational import decimal_above, decimal_below
+from fairbound.bounds.scores import ScoreCertification
 
 
 def percent(value: Fraction) -> str:
@@ -26,7 +28,7 @@ def percent_above(value: Fraction) -> str:
     return f"{decimal_above(100 * value, 2)} %"
 
 
-def worlds(result: Certification) -> str:
+def worlds(result: Certification | ScoreCertification) -> str:
     """The populations that the adversary tells apart, as the object of "tells"."""
     if result.pairs[0].groups is None:
         return "the first given population from the second"
@@ -49,6 +51,18 @@ def verdict(result: Certification) -> str:
 def not_covered(result: Certification) -> list[str]:
     """Adversaries that the bound says nothing about."""
     return [f"{line[0].upper()}{line[1:]}." for line in result.game.not_covered]
+
+
+def many_draws(result: Certification) -> str:
+    """What the bound on one draw says about several."""
+    after = ", ".join(f"{above(Fraction(worst_case_above(result.upper, n)))} after {n}" for n in (10, 100, 1000))
+    goal = Fraction(9, 10)
+    needed = draws_needed(result.upper, goal)
+    reached = "no number of draws gives" if needed is None else f"it takes at least {needed} to have"
+    return (
+        f"Independent draws add up. With the same confidence the advantage is at most {after} of them (T5), and "
+        f"{reached} the advantage {float(goal):g}."
+    )
 
 
 def published_form(result: Certification) -> str:

@@ -2,47 +2,43 @@
 
 from __future__ import annotations
 
-import csv
-import difflib
-import gzip
 import json
 import os
-import tempfile
-import zlib
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from fairbound.bounds.alphabet import Symbol, canonical, from_text
 from fairbound.bounds.composition import CompositionPair
 from fairbound.bounds.counts import Counts
-from fairbound.bounds.errors import AlphabetError, EmptyInputError, FileFormatError, UnknownColumnError
+from fairbound.bounds.errors import EmptyInputError, FairboundError, FileFormatError
+from fairbound.tally import MAX_COMBINATIONS, Columns, Tally, no_scalars
 
-_SAMPLE_ROWS = 20_000
-_LONGEST_HEADER = 100_000
-_MAX_SYMBOLS = 4096
-_MAX_COMBINATIONS = 1_000_000
+PathLike = str | os.PathLike[str]
 
 
 def count_file(
-    path: str | os.PathLike[str],
+    path: PathLike,
     *,
     label: str = "label",
     prediction: str = "prediction",
-    group: str = "group",
+    group: str | Sequence[str] = "group",
     groups: Sequence[Any] | None = None,
     labels: Sequence[Any] | None = None,
     outputs: Sequence[Any] | None = None,
 ) -> Counts:
     """
-    Count a prediction log, out of core (DuckDB).
+    Count a prediction log, out of core (DuckDB), or read a count file.
 
     Parameters
     ----------
     path : path
-        CSV (also compressed) with a header line, or Parquet.
-    label, prediction, group : str
+        CSV (also compressed) with a header line, Parquet, or what `write_counts` wrote; taken literally.
+    label, prediction : str
         Column names.
+    group : str or sequence of str
+        Column of the sensitive attribute. Several make intersectional groups, called by their values' texts in
+        this order, joined by `` & `` ("F & White").
     groups, labels, outputs : sequence, optional
         Declared alphabets; default: what occurs, as in `Counts.from_arrays`.
 
@@ -53,52 +49,55 @@ def count_file(
     Raises
     ------
     FileFormatError
-        If the file is absent or cannot be read as CSV or Parquet.
+        If the file is absent or cannot be read as CSV, Parquet or a count file.
     UnknownColumnError
         If a column is not there.
     EmptyInputError, MissingValueError, ScoresError, MixedTypesError, AlphabetError
         As for `Counts.from_arrays`.
     """
-    import duckdb
+    columns = Columns.named(label=label, prediction=prediction, group=group)
+    return _read([Path(path)], columns).counts(groups=groups, labels=labels, outputs=outputs)
 
-    # Absolute, so that DuckDB expands no tilde.
-    source = Path(path).absolute()
-    try:
-        if not source.is_file():
-            raise FileFormatError(f"no file {str(path)!r}; give a CSV or Parquet prediction log.")
-        if source.stat().st_size == 0:
-            raise EmptyInputError(f"{source.name} is empty (0 bytes).")
-        with source.open("rb") as file:
-            is_parquet = file.read(4) == b"PAR1"
-        if source.suffix in (".parquet", ".pq") and not is_parquet:
-            raise FileFormatError(f"{source.name} is not a Parquet file (it does not begin with PAR1).")
-    except OSError as error:
-        raise FileFormatError(f"cannot read {str(path)[:200]!r}: {error.strerror or error}.") from None
-    wanted = _columns(label=label, prediction=prediction, group=group)
-    reader = _parquet_reader() if is_parquet else _csv_reader(source, wanted)
-    # A literal path: DuckDB would expand these characters as a pattern.
-    location = "".join(f"[{c}]" if c in "*?[" else c for c in str(source))
-    with tempfile.TemporaryDirectory(prefix="fairbound-") as spill, duckdb.connect(":memory:") as connection:
-        connection.execute("SET temp_directory = ?", [spill])
-        connection.execute("SET preserve_insertion_order = false")
-        try:
-            connection.execute(f"SELECT * FROM {reader} LIMIT 0", [location])
-            _require_columns(wanted, [column[0] for column in connection.description or ()], source.name)
-            if is_parquet:
-                _refuse_repeated(connection, location, wanted, source.name)
-            names = ", ".join('"' + name.replace('"', '""') + '"' for name in wanted)
-            sample = f"SELECT * FROM (SELECT {names} FROM {reader} LIMIT {_SAMPLE_ROWS})"
-            first_rows = connection.execute(sample, [location]).fetchall()
-            for axis, name in enumerate(wanted):
-                _plausible(_distinct(first_rows, axis, name), f"column {name!r}", is_text=not is_parquet)
-            query = f"SELECT {names}, count(*) FROM {reader} GROUP BY ALL LIMIT {_MAX_COMBINATIONS + 1}"
-            rows = connection.execute(query, [location]).fetchall()
-        except duckdb.Error as error:
-            kind = "Parquet" if is_parquet else "CSV"
-            raise FileFormatError(f"{source.name} cannot be read as {kind}: {_one_line(str(error))}") from None
-    if not rows:
-        raise EmptyInputError(f"{source.name} has a header but no rows.")
-    return _from_rows(rows, wanted, is_text=not is_parquet, declared=(groups, labels, outputs))
+
+def count_files(
+    paths: PathLike | Iterable[PathLike],
+    *,
+    label: str = "label",
+    prediction: str = "prediction",
+    group: str | Sequence[str] = "group",
+    groups: Sequence[Any] | None = None,
+    labels: Sequence[Any] | None = None,
+    outputs: Sequence[Any] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Counts:
+    """
+    Count several files as one log: the result is that of the files' concatenation.
+
+    Parameters
+    ----------
+    paths : path, or iterable of paths
+        CSV, Parquet and count files in any mixture; a name that does not exist is a pattern (``logs/*.parquet``).
+        A file with a header and no rows adds nothing.
+    label, prediction, group, groups, labels, outputs
+        As for `count_file`. Count files carry their own column names.
+    progress : callable, optional
+        Called with the number of files read and of all files.
+
+    Returns
+    -------
+    Counts
+
+    Raises
+    ------
+    FileFormatError
+        Also if a pattern matches nothing, a file is named twice, or count files disagree on the columns.
+    UnknownColumnError, EmptyInputError, MissingValueError, ScoresError, MixedTypesError, AlphabetError
+        As for `count_file`.
+    """
+    from fairbound.logs import log_files
+
+    columns = Columns.named(label=label, prediction=prediction, group=group)
+    return _read(log_files(paths), columns, progress).counts(groups=groups, labels=labels, outputs=outputs)
 
 
 def count_frame(
@@ -106,21 +105,20 @@ def count_frame(
     *,
     label: str = "label",
     prediction: str = "prediction",
-    group: str = "group",
+    group: str | Sequence[str] = "group",
     groups: Sequence[Any] | None = None,
     labels: Sequence[Any] | None = None,
     outputs: Sequence[Any] | None = None,
 ) -> Counts:
     """
-    Count a data frame where it lives (pandas, polars, pyarrow, DuckDB, and whatever else narwhals knows).
+    Count a data frame where it lives (pandas, polars, pyarrow, DuckDB, Dask, ibis, PySpark: what narwhals knows).
 
     Parameters
     ----------
     frame : data frame or lazy frame
-    label, prediction, group : str
-        Column names.
-    groups, labels, outputs : sequence, optional
-        Declared alphabets; default: what occurs, as in `Counts.from_arrays`.
+        Of a lazy one, only the counts are collected.
+    label, prediction, group, groups, labels, outputs
+        As for `count_file`.
 
     Returns
     -------
@@ -129,175 +127,163 @@ def count_frame(
     Raises
     ------
     FileFormatError
-        If `frame` is no data frame.
+        If `frame` is no data frame, or its back end fails to compute it.
     UnknownColumnError, EmptyInputError, MissingValueError, ScoresError, MixedTypesError, AlphabetError
         As for `count_file`.
     """
-    import narwhals as nw
-
-    try:
-        table = nw.from_native(frame)
-    except TypeError:
-        raise FileFormatError(
-            f"{type(frame).__name__} is no data frame that narwhals knows; for arrays use Counts.from_arrays."
-        ) from None
-    except nw.exceptions.NarwhalsError as error:
-        raise FileFormatError(f"the frame cannot be read: {' '.join(str(error).split())}") from None
-    wanted = _columns(label=label, prediction=prediction, group=group)
-    try:
-        present = [str(name) for name in table.collect_schema().names()]
-    except nw.exceptions.NarwhalsError as error:
-        raise FileFormatError(f"the frame cannot be read: {' '.join(str(error).split())}") from None
-    _require_columns(wanted, present, "the frame")
-    keys = ["group", "label", "prediction"]
-    columns = table.select(**{key: nw.col(name) for key, name in zip(keys, wanted, strict=True)})
-    try:
-        counted = columns.group_by(*keys).agg(nw.len().alias("rows"))
-        if isinstance(counted, nw.LazyFrame):
-            counted = counted.collect()
-    except TypeError as error:
-        raise AlphabetError(f"the frame's columns hold values that are no scalars ({error}).") from None
-    rows = [tuple(row) for row in counted.rows()]
-    if not rows:
-        raise EmptyInputError("the frame has no rows.")
-    return _from_rows(rows, wanted, is_text=False, declared=(groups, labels, outputs))
+    tally = _tally_frame(frame, Columns.named(label=label, prediction=prediction, group=group))
+    return tally.counts(groups=groups, labels=labels, outputs=outputs)
 
 
-def _parquet_reader() -> str:
-    """DuckDB's Parquet reader; a folder called ``name=value`` must not pass for a column."""
-    return "read_parquet(?, hive_partitioning = false)"
-
-
-def _refuse_repeated(connection: Any, location: str, wanted: Sequence[str], where: str) -> None:
-    """Refuse a Parquet file in which a wanted column occurs twice: DuckDB would take the first."""
-    names = [name for (name,) in connection.execute("SELECT name FROM parquet_schema(?)", [location]).fetchall()]
-    for name in wanted:
-        if names.count(name) > 1:
-            raise FileFormatError(f"{where} has {names.count(name)} columns called {name!r}; keep one.")
-
-
-def _csv_reader(source: Path, wanted: Sequence[str]) -> str:
+def write_counts(
+    path: PathLike,
+    source: Any,
+    *,
+    label: str = "label",
+    prediction: str = "prediction",
+    group: str | Sequence[str] = "group",
+    groups: Sequence[Any] | None = None,
+    labels: Sequence[Any] | None = None,
+    outputs: Sequence[Any] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Counts:
     """
-    DuckDB's CSV reader with everything stated: its sniffing may drop or merge lines that do not fit.
+    Write the counts of a log, and nothing else of it, as a count file that `count_files` reads.
+
+    Parameters
+    ----------
+    path : path
+        Should end in ``.json``.
+    source : path, iterable of paths, or data frame
+        As for `count_files` or `count_frame`.
+    label, prediction, group, progress
+        As for `count_files`.
+    groups, labels, outputs : sequence, optional
+        Declared alphabets: other values are refused, and names that read like a missing value are accepted. They are
+        not written; declare them again where the counts are certified.
+
+    Returns
+    -------
+    Counts
+        What was written, without the labels that are only predicted, and the outputs that are only labels.
+
+    Raises
+    ------
+    FairboundError
+        As for `count_files` and `count_frame`; FileFormatError also if `path` is a source or cannot be written.
+    """
+    from fairbound.count_format import write_count_file
+    from fairbound.logs import log_files
+
+    target = Path(path)
+    columns = Columns.named(label=label, prediction=prediction, group=group)
+    if isinstance(source, str | os.PathLike | list | tuple):
+        files = log_files(source)
+        refuse_overwriting(target, files)
+        tally = _read(files, columns, progress)
+    else:
+        tally = _tally_frame(source, columns)
+    counts = tally.part(groups=groups, labels=labels, outputs=outputs)
+    write_count_file(target, tally)
+    return counts
+
+
+def refuse_overwriting(target: Path, sources: Iterable[Path]) -> None:
+    """
+    Check that a file to be written is not one of those that are read.
 
     Raises
     ------
     FileFormatError
-        If the header line cannot be read or repeats a wanted column.
-    UnknownColumnError
-        If a wanted column is not in the header.
     """
-    opener = gzip.open if source.suffix == ".gz" else open
-    try:
-        with opener(source, "rb") as file:
-            header = file.readline(_LONGEST_HEADER).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise FileFormatError(f"{source.name} is no UTF-8 text; save it as UTF-8 (gzip-compressed: .csv.gz).") from None
-    except (OSError, EOFError, zlib.error) as error:
-        raise FileFormatError(f"{source.name} cannot be read: {error}.") from None
-    if len(header) >= _LONGEST_HEADER or "\r" in header.rstrip("\r\n"):
-        raise FileFormatError(f"{source.name} is no CSV: its first line does not end, or ends in a lone CR.")
-    splits = {delimiter: next(csv.reader([header], delimiter=delimiter), []) for delimiter in ",;\t|"}
-    delimiter, names = max(splits.items(), key=lambda item: (set(wanted) <= set(item[1]), len(item[1])))
-    _require_columns(wanted, names, source.name)
-    for name in wanted:
-        if names.count(name) > 1:
-            raise FileFormatError(f"{source.name} has {names.count(name)} columns called {name!r}; keep one.")
-    # Positions make unused columns' names unique whatever the header calls them.
-    columns = ", ".join(
-        f"{_quoted(name if name in wanted else f'{position}: {name}')}: 'VARCHAR'"
-        for position, name in enumerate(names)
-    )
-    return (
-        f"read_csv(?, auto_detect = false, header = true, delim = {_quoted(delimiter)}, quote = '\"', escape = '\"', "
-        f"comment = '', strict_mode = true, hive_partitioning = false, columns = {{{columns}}})"
-    )
+    for source in sources:
+        if target.exists() and source.exists() and target.samefile(source):
+            raise FileFormatError(f"{target} is the log itself; write to another file.")
 
 
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+def _read(paths: Sequence[Path], columns: Columns, progress: Callable[[int, int], None] | None = None) -> Tally:
+    """Count files of any kind into one tally."""
+    from fairbound.count_format import is_count_file, read_count_file
+    from fairbound.logs import LogReader, beginning
+
+    tally: Tally | None = None
+    named_by = ""
+    with LogReader() as reader:
+        for number, path in enumerate(paths):
+            if is_count_file(path, beginning(path)):
+                part = read_count_file(path)
+            else:
+                part = Tally(columns)
+                reader.add(path, part, alone=len(paths) == 1)
+            if tally is None:
+                tally, named_by = part, path.name
+            elif part.columns != tally.columns:
+                raise FileFormatError(
+                    f"{path.name} has {part.columns}, but {named_by} has {tally.columns}; name the columns of logs by "
+                    "--label, --prediction and --group, and count all shards from columns of the same names."
+                )
+            else:
+                tally.merge(part)
+            if progress is not None:
+                progress(number + 1, len(paths))
+    return tally or Tally(columns)
 
 
-def _one_line(error: str) -> str:
-    """What and why of a DuckDB error, without its advice on options that do not exist here."""
-    lines = [line.strip() for line in error.strip().splitlines()]
-    why = [line for line in lines[1:] if line.startswith(("Expected", "Value with", "Invalid unicode", "Maximum"))]
-    return "; ".join([lines[0], *why[:1]])
+def _tally_frame(frame: Any, columns: Columns) -> Tally:
+    import narwhals as nw
+
+    with warnings.catch_warnings():
+        # About packaging, for those who install; nothing that a caller could do differently.
+        warnings.filterwarnings("ignore", message="Dask support is moving out of Narwhals")
+        try:
+            table = nw.from_native(frame)
+            schema = table.collect_schema()
+        except TypeError:
+            raise FileFormatError(
+                f"{type(frame).__name__} is no data frame that narwhals knows; for arrays use Counts.from_arrays."
+            ) from None
+        except nw.exceptions.NarwhalsError as error:
+            raise FileFormatError(f"the frame cannot be read: {' '.join(str(error).split())}") from None
+        columns.require([str(name) for name in schema], "the frame")
+        roles = columns.roles()
+        for name, role in zip(columns.names, roles, strict=True):
+            if schema[name].is_nested():
+                raise no_scalars(role)
+        keys = [f"column {axis}" for axis in range(len(roles))]
+        wanted = table.select(**{key: nw.col(name) for key, name in zip(keys, columns.names, strict=True)})
+        try:
+            rows = _grouped(wanted, *keys)
+        except Exception as error:
+            raise _failed(wanted, keys, roles, error) from error
+    if not rows:
+        raise EmptyInputError("the frame has no rows.")
+    tally = Tally(columns)
+    tally.add_typed(rows)
+    return tally
 
 
-def _columns(*, label: str, prediction: str, group: str) -> tuple[str, str, str]:
-    if len({label, prediction, group}) < 3:
-        raise UnknownColumnError(
-            f"label ({label!r}), prediction ({prediction!r}) and group ({group!r}) must be three different columns."
-        )
-    return group, label, prediction
+def _grouped(table: Any, *keys: str) -> list[tuple[Any, ...]]:
+    """Values of some columns and how many rows have them; computed where the table lives."""
+    import narwhals as nw
+
+    counted = table.group_by(*keys).agg(nw.len().alias("rows"))
+    if isinstance(counted, nw.LazyFrame):
+        counted = counted.head(MAX_COMBINATIONS + 1).collect()
+    return [tuple(row) for row in counted.rows()]
 
 
-def _require_columns(wanted: Iterable[str], present: Sequence[str], where: str) -> None:
-    options = ("--group", "--label", "--prediction")
-    for name, option in zip(wanted, options, strict=True):
-        if name not in present:
-            close = difflib.get_close_matches(name, present, n=1, cutoff=0.5)
-            hint = f" (did you mean {close[0]!r}?)" if close else ""
-            shown = ", ".join(repr(column) for column in present[:12]) + (", ..." if len(present) > 12 else "")
-            raise UnknownColumnError(
-                f"{where} has no column {name!r}{hint}; its columns are {shown}. Name it by {option}."
-            )
-
-
-def _distinct(rows: Sequence[tuple[Any, ...]], axis: int, name: str) -> set[Any]:
-    try:
-        return {row[axis] for row in rows}
-    except TypeError:
-        raise AlphabetError(f"column {name!r} holds lists or structures; give one integer or text per row.") from None
-
-
-def _plausible(values: set[Any], role: str, *, is_text: bool) -> None:
-    """Refuse scores and identifiers before a whole file is grouped by them."""
-    if is_text and None not in values:
-        from_text(values, role)
-    else:
-        for value in values:
-            canonical(value, role)
-    if len(values) > _MAX_SYMBOLS:
-        raise AlphabetError(f"{role} takes more than {_MAX_SYMBOLS} different values; is it really a category?")
-
-
-def _from_rows(
-    rows: Sequence[tuple[Any, ...]],
-    names: tuple[str, str, str],
-    *,
-    is_text: bool,
-    declared: tuple[Sequence[Any] | None, Sequence[Any] | None, Sequence[Any] | None],
-) -> Counts:
-    if len(rows) > _MAX_COMBINATIONS:
-        raise AlphabetError(f"more than {_MAX_COMBINATIONS} combinations of group, label and prediction occur.")
-    roles = tuple(f"column {name!r}" for name in names)
-    maps: list[dict[Any, Symbol]] = []
-    for axis, role in enumerate(roles):
-        values = _distinct(rows, axis, names[axis])
-        if is_text and None not in values:
-            maps.append(from_text(values, role, truth_values=axis > 0))
-        else:
-            maps.append({value: canonical(value, role) for value in values})
-    if is_text and len({type(symbol) for mapping in maps[1:] for symbol in mapping.values()}) > 1:
-        # One of label and prediction reads as numbers, the other does not: both are text.
-        maps[1:] = [{value: value.strip() for value in mapping} for mapping in maps[1:]]
-    cells: dict[tuple[Symbol, Symbol, Symbol], int] = {}
-    for *triple, n in rows:
-        a, y, z = (mapping[value] for mapping, value in zip(maps, triple, strict=True))
-        cells[a, y, z] = cells.get((a, y, z), 0) + int(n)
-    groups, labels, outputs = (
-        None if alphabet is None else _like(alphabet, maps[min(axis, 1)].values())
-        for axis, alphabet in enumerate(declared)
-    )
-    return Counts.from_cells(cells, groups=groups, labels=labels, outputs=outputs, roles=(roles[0], roles[1], roles[2]))
-
-
-def _like(alphabet: Sequence[Any], found: Iterable[Symbol]) -> list[Any]:
-    """A declared alphabet as text where the column is text (declared 0 and 1 fit a column of "0", "1", "unsure")."""
-    as_text = any(isinstance(symbol, str) for symbol in found)
-    return [str(symbol) if as_text else symbol for symbol in alphabet]
+def _failed(wanted: Any, keys: Sequence[str], roles: Sequence[str], error: Exception) -> FairboundError:
+    """What a back end's failure means; each raises errors of its own."""
+    if isinstance(error, ImportError):
+        return FileFormatError(f"the frame's back end lacks a package ({error}); pip install 'fairbound[backends]'.")
+    if isinstance(error, TypeError):
+        # Python objects that cannot be compared, such as lists: which column holds them?
+        for key, role in zip(keys, roles, strict=True):
+            try:
+                _grouped(wanted, key)
+            except TypeError:
+                return no_scalars(role)
+    return FileFormatError(f"the frame cannot be computed ({type(error).__name__}): {' '.join(str(error).split())}")
 
 
 def _no_repeats(items: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -307,7 +293,7 @@ def _no_repeats(items: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(items)
 
 
-def read_pair(path: str | os.PathLike[str], counts: Counts) -> CompositionPair:
+def read_pair(path: PathLike, counts: Counts) -> CompositionPair:
     """
     Read a composition pair from JSON, laid out on a log's groups and labels.
 

@@ -14,7 +14,7 @@ from fairbound import __version__
 from fairbound.bounds.certificate import Certificate
 from fairbound.bounds.certify import Certification
 from fairbound.bounds.noise import NoiseFloor
-from fairbound.describe import above, noise_floor_sentence, not_covered, percent, published_form, verdict
+from fairbound.describe import above, many_draws, noise_floor_sentence, not_covered, percent, published_form, verdict
 
 
 @dataclass(frozen=True)
@@ -130,10 +130,10 @@ def _section(section: Section) -> dict[str, Any]:
         "confidence": percent(result.confidence),
         "rows": rows,
         "facts": [
-            f"{result.counts.rows} rows; value by {result.theorem}, limits by Clopper-Pearson over "
-            f"{result.limits.number} rates (T9).",
+            f"{result.counts.rows} rows; value by {result.theorem}, {result.limits} (T9). {result.uniformity}",
             published_form(result),
             noise_floor_sentence(section.floor),
+            many_draws(result),
         ],
         "assumptions": list(result.assumptions),
         "not_covered": not_covered(result),

@@ -34,7 +34,17 @@ def coq_file(result: Certification) -> str:
     Returns
     -------
     str
+
+    Raises
+    ------
+    CertificateError
+        If the limits are not Clopper-Pearson's, or the file would be too large.
     """
+    if result.method != "clopper-pearson":
+        raise CertificateError(
+            f"the method {result.method} bounds the advantage without limits of single disparities, from which the Coq "
+            "proof starts; choose --method clopper-pearson (method='clopper-pearson')."
+        )
     upper = result.upper_disparities
     bound = _rational(result.upper)
     parts = [CHECKER.read_text(encoding="utf-8").rstrip(), "", _header(result)]

@@ -23,7 +23,7 @@ from fairbound.proofs.failure import ProofFailure
 from fairbound.proofs.kernel import coq
 
 ROOT = Path(__file__).parent
-IDS = ("T1", "T1a", "T1b", "T2", "T3", "T4", "T5", "T6", "T8", "T9", "T10", "C1", "C3a", "C3b", "C8")
+IDS = ("T1", "T1a", "T1b", "T2", "T3", "T4", "T5", "T6", "T7", "T8", "T9", "T10", "C1", "C3a", "C3b", "C8")
 PYTHON_LEGS = ("symbolic", "dual", "search")
 ACCEPTED = ROOT / "accepted.json"
 # Claims whose kernel leg rests on the theorems of another folder too: T1 is attained by T2's witness.

@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.filter_too_much]}
 settings.register_profile("ci", max_examples=100, derandomize=True, **_COMMON)
 settings.register_profile("thorough", max_examples=1000, **_COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture
+def data_folder(monkeypatch):
+    """Folder of the data that no wheel ships, given to the library as FAIRBOUND_DATA; skips where there is none."""
+    beside = Path(__file__).parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("FAIRBOUND_DATA") or beside).resolve()
+    if not folder.is_dir():
+        pytest.skip(f"no data folder: set FAIRBOUND_DATA or provide {beside}")
+    monkeypatch.setenv("FAIRBOUND_DATA", str(folder))
+    return folder

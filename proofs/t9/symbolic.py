@@ -2,6 +2,7 @@
 T9, step by step.
 
 Limits that hold for every n, the union bound, and the vertices at which total variation and T1's value are largest.
+For the joint methods: domination of the deviances, their radii, convexity, and the tangents of the dual.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from collections.abc import Sequence
 from fractions import Fraction
 from itertools import combinations, pairwise, product
 from math import comb, prod
+from typing import Any
 
+import sympy
 from sympy import QQ, ring
 
 from fairbound.bounds.confidence import lower_limits
@@ -18,7 +21,10 @@ from fairbound.proofs.failure import require
 from fairbound.proofs.t1.cells import Cell, Poly, moved_mass, sign_patterns
 from fairbound.proofs.t1.symbolic import worst_case
 
-TRUSTED_BASE = "sympy's polynomial arithmetic over the rationals; exact binomial sums for the limits that are compared"
+TRUSTED_BASE = (
+    "sympy's polynomial arithmetic over the rationals, and its derivatives and integrals for the joint methods; exact "
+    "binomial sums for the limits that are compared"
+)
 
 
 def pure_value(common: Sequence[Poly], delta: Sequence[Poly]) -> Poly:
@@ -29,6 +35,21 @@ def pure_value(common: Sequence[Poly], delta: Sequence[Poly]) -> Poly:
 def vertices(low_p: Sequence[Poly], low_q: Sequence[Poly], rest_p: Poly, rest_q: Poly) -> tuple[list[Poly], list[Poly]]:
     """Two pmfs at the largest distance, for outcomes in falling order of the differences of the limits."""
     return [low_p[0] + rest_p, *low_p[1:]], [*low_q[:-1], low_q[-1] + rest_q]
+
+
+def chernoff_point(terms: Any, t: Any) -> Any:
+    """Where Chernoff's bound on a sum of `terms` deviances is smallest."""
+    return 1 - terms / t
+
+
+def gamma_tail(terms: int, t: Any) -> Any:
+    """Probability that a sum of independent standard exponential variables exceeds t."""
+    return sympy.exp(-t) * sum(t**i / sympy.factorial(i) for i in range(terms))
+
+
+def tangent_bound(ratio: Any, value: Any, x: Any, gains: Any, loses: Any) -> Any:
+    """Upper bound on `ratio u - D(u)`, from D and the positive parts of `ratio - D'` and `D' - ratio` at x."""
+    return ratio * x - value + gains * (1 - x) + loses * x
 
 
 def run() -> str:
@@ -44,12 +65,19 @@ def run() -> str:
         pure_worlds(labels)
         concave(labels)
         balanced(labels)
+    for trials in range(1, 9):
+        domination(trials)
+    radii()
+    convexity()
+    tangents()
     return (
         f"binomial tails grow with p (n <= 8), and {limits} limits of fairbound (n <= 12, two levels) miss with "
         "probability at most alpha at every p; the union bound (2 to 5 events); over pmfs with lower limits no event "
         "separates more than the vertices that fairbound takes (2 to 4 outcomes); T1 for pure worlds is "
         "1 - sum min(p, q) (1 - delta), at most its value at a pair of vertices, and the balanced value is linear "
-        "(2 and 3 labels)"
+        "(2 and 3 labels); a binomial's tail at its own count is at most u with probability at most u (n <= 8, all p), "
+        "so deviances have E exp(s D) <= 1 / (1 - s); the Gamma tail (up to 6 terms) and Chernoff's bound at its "
+        "optimum; -ln of a binomial tail is convex, relative entropy jointly; tangents bound the conjugates"
     )
 
 
@@ -193,3 +221,75 @@ def balanced(labels: int) -> None:
     value = sum((low[y] + x[y]) * delta[y] for y in every)
     limit = sum(low[y] * delta[y] for y in every) + sum(x) * largest
     cell.nonnegative(limit - value, [(x[y], largest - delta[y]) for y in every], "balanced value")
+
+
+def domination(trials: int) -> None:
+    """
+    `P(F(X) <= u) <= u` for the distribution function F of a binomial X, at every p.
+
+    The values F(0) <= F(1) <= ... are the only ones, so `F(X) <= u` says `X <= j` for the last j with `F(j) <= u`, and
+    its probability is F(j).
+    """
+    _, p = ring(["p"], QQ)
+    cell = Cell([p, 1 - p])
+    below = [0 * p]
+    for j in range(trials + 1):
+        mass = comb(trials, j) * p**j * (1 - p) ** (trials - j)
+        below.append(below[-1] + mass)
+        factors = (comb(trials, j), *[p] * j, *[1 - p] * (trials - j))
+        cell.nonnegative(below[-1] - below[-2], [factors], "a distribution function falls")
+    require(below[-1] == 1, "the masses of a binomial do not add up to 1")
+
+
+def radii() -> None:
+    """The tail of a Gamma variable, the moment generating function under domination, and Chernoff's bound."""
+    t, s, x, terms = sympy.symbols("t s x C", positive=True)
+    require(gamma_tail(1, t) == sympy.exp(-t), "the tail of one exponential variable")
+    for number in range(1, 6):
+        # One more variable: it exceeds t alone, or leaves t - x to the others.
+        more = sympy.exp(-t) + sympy.integrate(sympy.expand(sympy.exp(-x) * gamma_tail(number, t - x)), (x, 0, t))
+        require(sympy.simplify(more - gamma_tail(number + 1, t)) == 0, f"the tail of {number + 1} variables")
+    # E exp(s D) = 1 + the integral of s exp(s x) P(D > x), and P(D > x) <= exp(-x); r = 1 - s > 0.
+    r = sympy.symbols("r", positive=True)
+    moment = 1 + (1 - r) * sympy.integrate(sympy.exp(-r * x), (x, 0, sympy.oo))
+    require(sympy.simplify(moment - 1 / r) == 0, "the moment generating function")
+    exponent = -s * t - terms * sympy.log(1 - s)
+    best = chernoff_point(terms, t)
+    require(sympy.simplify(sympy.diff(exponent, s).subs(s, best)) == 0, "Chernoff's bound is not smallest there")
+    require(sympy.simplify(sympy.diff(exponent, s, 2) * (1 - s) ** 2 - terms) == 0, "Chernoff's exponent is not convex")
+    value = terms - t + terms * sympy.log(t / terms)
+    require(sympy.simplify(exponent.subs(s, best) - value) == 0, "Chernoff's bound has another value")
+
+
+def convexity() -> None:
+    """Minus the second derivative of a Beta density's logarithm, and the Hessian of the relative entropy."""
+    x, v, k, m = sympy.symbols("x v k m", positive=True)
+    curvature = sympy.diff(k * sympy.log(x) + m * sympy.log(1 - x), x, 2)
+    require(sympy.simplify(curvature + k / x**2 + m / (1 - x) ** 2) == 0, "a Beta density is not log-concave")
+    tail_slope = sympy.diff(x**k * (1 - x) ** m, x)
+    require(sympy.simplify(tail_slope - x**k * (1 - x) ** m * (k / x - m / (1 - x))) == 0, "slope of a Beta density")
+    entropy = v * sympy.log(v / x) + (1 - v) * sympy.log((1 - v) / (1 - x))
+    hessian = sympy.hessian(entropy, (v, x))
+    require(sympy.simplify(hessian[0, 0] * v * (1 - v) - 1) == 0, "relative entropy is not convex in the share")
+    square = hessian.det() * v * (1 - v) * x**2 * (1 - x) ** 2 - (v - x) ** 2
+    require(sympy.simplify(square) == 0, "relative entropy is not jointly convex")
+    # The tangent plane at (v, x) has the height ln((1 - v) / (1 - x)) at share 0 and rate x.
+    height = entropy - v * sympy.diff(entropy, v)
+    require(sympy.simplify(height - sympy.log((1 - v) / (1 - x))) == 0, "height of the tangent plane")
+
+
+def tangents() -> None:
+    """`ratio u - D(u) <= ratio x - D(x) + (ratio - D'(x))^+ (1 - x) + (D'(x) - ratio)^+ x` for rates u."""
+    _, ratio, slope, value, u, x, slack, step = ring("ratio slope value u x slack step", QQ)
+    deviance = value + slope * (u - x) + slack
+    gap = {1: ratio - slope, -1: slope - ratio}
+    for sign, part in gap.items():
+        cell = Cell([u, 1 - u, x, 1 - x, slack, part])
+        bound = tangent_bound(ratio, value, x, part if sign > 0 else 0 * x, part if sign < 0 else 0 * x)
+        inside = 1 - u if sign > 0 else u
+        cell.nonnegative(bound - (ratio * u - deviance), [(slack,), (part, inside)], "a tangent does not bound")
+    # Chords bound a convex function between two upper bounds, and slope 1 beyond the last.
+    cell = Cell([u, 1 - u, slack, step, value])
+    chord = (1 - u) * x + u * ratio
+    convex = (1 - u) * (x - slack) + u * (ratio - step) - value
+    cell.nonnegative(chord - convex, [(1 - u, slack), (u, step), (value,)], "a chord does not bound")

@@ -36,13 +36,24 @@ PAIR = CompositionPair.from_dict(
     TABLE.groups,
     TABLE.labels,
 )
+SEPARATE = {"method": "clopper-pearson"}
 CASES = {
-    "worst pure pair": {},
-    "one pure pair": {"pure": ("F", "M")},
-    "label-balanced": {"label_balanced": True, "game": "correctness"},
-    "pairwise": {"theorem": "T1b", "game": "unlabelled"},
-    "given": {"pair": PAIR},
+    "worst pure pair": SEPARATE,
+    "one pure pair": {"pure": ("F", "M"), **SEPARATE},
+    "label-balanced": {"label_balanced": True, "game": "correctness", **SEPARATE},
+    "pairwise": {"theorem": "T1b", "game": "unlabelled", **SEPARATE},
+    "given": {"pair": PAIR, **SEPARATE},
     "given, pairwise, label-balanced": {"pair": PAIR, "theorem": "T1b", "label_balanced": True},
+}
+# What the joint methods write is changed number by number in test_deviances.
+JOINT = {
+    "fisher": {},
+    "fisher, T1b": {"theorem": "T1b"},
+    "fisher, label-balanced": {"label_balanced": True},
+    "fisher, given": {"pair": PAIR},
+    "relative entropy": {"method": "relative-entropy"},
+    "relative entropy, given": {"method": "relative-entropy", "pair": PAIR},
+    "smallest": {"method": "smallest"},
 }
 
 
@@ -74,7 +85,7 @@ def changed(data, path, step):
     return data
 
 
-@pytest.mark.parametrize("options", CASES.values(), ids=CASES)
+@pytest.mark.parametrize("options", [*CASES.values(), *JOINT.values()], ids=[*CASES, *JOINT])
 def test_what_certify_wrote_is_accepted(options):
     assert "confidence 0.95" in check.check(content(**options))
 
@@ -117,7 +128,7 @@ def test_a_lowered_bound_is_refused_however_small_the_step():
 
 def test_limits_that_are_not_jointly_valid_are_refused():
     """Limits at the full error instead of their share of it, everything else recomputed to fit."""
-    data = content(pair=PAIR)
+    data = content(pair=PAIR, **SEPARATE)
     data["limits"]["rates"] = [
         [[str(v) for v in lower_limits(row, [sum(row)] * 2, F(1, 20))] for row in plane] for plane in TABLE.table
     ]
@@ -158,7 +169,7 @@ def test_limits_that_are_not_jointly_valid_are_refused():
     ],
 )
 def test_malformed_certificates_are_refused_by_name(edit, message):
-    data = content()
+    data = content(**SEPARATE)
     edit(data)
     data["digest"] = check.digest(data)
     with pytest.raises(CheckError, match=message):

@@ -39,12 +39,13 @@ def rows():
     return draw_rows
 
 
-def made_up_dataset(n=3000, seed=0, groups=("a", "b"), name="made_up"):
-    x, y, group = draw_rows(n, seed, groups)
+def made_up_dataset(n=3000, seed=0, groups=("a", "b"), name="made_up", classes=2):
+    x, y, group = draw_rows(n, seed, groups, classes)
     features = pd.DataFrame(x[:, :4], columns=list("pqrs")).astype("float64")
     features["team"] = pd.Categorical(group, categories=list(groups))
     info = DatasetInfo(name, "Predict a made-up label.", n, ("team",), "none", "drawn here", (), {"x": "0" * 64})
-    return Dataset(info, features, y.astype(np.int64), {"team": group.astype(np.str_)}, {"team": ("team",)})
+    names = tuple(str(k) for k in range(classes))
+    return Dataset(info, features, y.astype(np.int64), {"team": group.astype(np.str_)}, {"team": ("team",)}, names)
 
 
 @pytest.fixture

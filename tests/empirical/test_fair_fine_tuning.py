@@ -15,6 +15,7 @@ from fairbound.empirical.errors import (
     TrainingInputError,
     UnconstrainedCellWarning,
 )
+from fairbound.empirical.loop import logits_and_way_back
 
 QUICK = {"epochs": 1, "min_steps": 60, "batch_size": 512}
 
@@ -122,6 +123,16 @@ def test_the_given_model_is_not_changed_and_predict_needs_no_group(rows):
     np.testing.assert_array_equal(tuner.predict(x), tuner.predict(torch.from_numpy(x)))
 
 
+def test_labels_and_groups_may_be_python_objects(rows):
+    x, y, group = rows(1000, 0)
+    names = np.array(["no", "yes"])[y]
+    plain, objects = (
+        FairFineTuner(network(), **QUICK).fit(x, names.astype(kind), sensitive_features=group.astype(kind)).predict(x)
+        for kind in (str, object)
+    )
+    assert plain.tolist() == objects.tolist()
+
+
 def test_minimum_number_of_steps(rows):
     x, y, group = rows(700, 0)
     tuner = FairFineTuner(network(), epochs=2, min_steps=50, batch_size=512).fit(x, y, sensitive_features=group)
@@ -170,6 +181,50 @@ def test_any_module_one_logit_or_named_inputs(rows):
     named = FairFineTuner(Named(), learning_rate=0.05, **QUICK)
     named.fit({"values": x, "tokens": tokens}, y, sensitive_features=group)
     assert named.score({"values": x, "tokens": tokens}, y) > 0.6
+
+
+def test_pieces_of_a_batch_give_the_gradient_of_the_whole(rows):
+    x = torch.from_numpy(rows(70, 0)[0])
+    module = network(3, dropout=0.5)
+
+    def gradients(logits, backward):
+        # Not a mean over rows: what one row gets depends on all.
+        backward((logits.softmax(dim=1).mean(dim=0) ** 2).sum())
+        found = [p.grad.clone() for p in module.parameters()]
+        module.zero_grad()
+        return found
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        parts = torch.cat([module(part) for part in x.split(32)])
+        after = torch.random.get_rng_state()
+        expected = gradients(parts, torch.Tensor.backward)
+        torch.manual_seed(0)
+        module.rows_at_once = 32
+        logits, backward = logits_and_way_back(module, x)
+        assert torch.equal(logits, parts)
+        found = gradients(logits, backward)
+        assert torch.equal(torch.random.get_rng_state(), after)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other)
+    assert max(float(g.abs().max()) for g in found) > 1e-4
+
+
+def test_a_bound_on_the_rows_at_once_changes_rounding_only(rows):
+    x, y, group = rows(1500, 0)
+    bounded = network()
+    bounded.rows_at_once = 100
+    whole, pieces = (
+        FairFineTuner(module, **QUICK).fit(x, y, sensitive_features=group) for module in (network(), bounded)
+    )
+    np.testing.assert_allclose(pieces.predict_proba(x), whole.predict_proba(x), atol=1e-3)
+    assert (
+        np.abs(
+            whole.predict_proba(x)
+            - FairFineTuner(network(seed=1), **QUICK).fit(x, y, sensitive_features=group).predict_proba(x)
+        ).max()
+        > 1e-2
+    )
 
 
 def test_rehearsal_for_the_constraint_alone_does_not_teach_labels(rows):

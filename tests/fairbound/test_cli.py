@@ -3,33 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from fractions import Fraction
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from fairbound import cli
-
 GENERATOR = np.random.default_rng(11)
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Run the command line in this process; (exit status, standard output, standard error)."""
-
-    def invoke(*arguments):
-        monkeypatch.setattr(sys, "argv", ["fairbound", *map(str, arguments)])
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as stopped:
-            status = stopped.code or 0
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return invoke
 
 
 @pytest.fixture
@@ -230,7 +210,7 @@ def test_control_characters_never_reach_the_terminal(run, tmp_path):
 
 
 def test_an_unexpected_error_is_no_failed_property(run, log, monkeypatch):
-    monkeypatch.setattr("fairbound.ingest.count_file", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("fairbound.ingest.count_files", lambda *_, **__: 1 / 0)
     status, out, err = run("certify", log, *COLUMNS)
     assert (status, out) == (2, "")
     assert "unexpected ZeroDivisionError" in err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections import Counter
+from itertools import pairwise
 
 import duckdb
 import numpy as np
@@ -26,7 +27,7 @@ from fairbound.bounds.errors import (
     ScoresError,
     UnknownColumnError,
 )
-from fairbound.ingest import count_file, count_frame, read_pair
+from fairbound.ingest import count_file, count_files, count_frame, read_pair
 
 GENERATOR = np.random.default_rng(5)
 N = 3000
@@ -80,10 +81,8 @@ FRAMES = {
 
 
 @pytest.mark.parametrize("make", FRAMES.values(), ids=FRAMES)
-def test_every_frame_gives_the_same_counts_and_certificate(make):
+def test_every_frame_gives_the_same_counts(make):
     assert count_frame(make()) == EXPECTED
-    direct = fairbound.certify(LOG["label"], LOG["prediction"], sensitive_features=LOG["group"])
-    assert fairbound.certify_frame(make()).certificate() == direct.certificate()
 
 
 def test_lines_are_never_dropped_or_merged(tmp_path):
@@ -249,6 +248,135 @@ def test_absent_files_and_directories(tmp_path):
         count_file(tmp_path / "nope.csv")
     with pytest.raises(FileFormatError, match="no file"):
         count_file(tmp_path)
+
+
+def split(folder, cuts=(0, 700, 701, N), extension="csv"):
+    folder.mkdir(exist_ok=True)
+    for number, (a, b) in enumerate(pairwise(cuts)):
+        part = FRAME.iloc[a:b]
+        path = folder / f"part{number}.{extension}"
+        part.to_csv(path, index=False) if extension == "csv" else part.to_parquet(path)
+    return folder
+
+
+def test_patterns_and_lists_are_one_log(tmp_path):
+    folder = split(tmp_path / "parts")
+    split(folder / "more", extension="parquet")
+    assert count_files(str(folder / "part*.csv")) == EXPECTED
+    assert count_files([folder / "part[01].csv", folder / "part2.csv"]) == EXPECTED
+    assert count_files([folder / "part0.csv", folder / "more" / "part[12].*"]) == EXPECTED
+    assert count_files(str(tmp_path / "**" / "*.csv")) == EXPECTED
+    assert count_files(tmp_path / "**" / "part[0-9].*") == EXPECTED + EXPECTED
+    assert fairbound.certify_log(folder / "*.csv").counts == EXPECTED
+
+
+def test_progress_counts_files(tmp_path):
+    told = []
+    count_files(split(tmp_path / "parts") / "*", progress=lambda done, n: told.append((done, n)))
+    assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_files_named_twice_or_not_at_all_are_refused(tmp_path):
+    folder = split(tmp_path / "parts")
+    (folder / "link.csv").symlink_to(folder / "part0.csv")
+    for paths in ([folder / "part0.csv"] * 2, [folder / "part*.csv", folder / "part1.csv"], folder / "*.csv"):
+        with pytest.raises(FileFormatError, match=r"is given twice.*count twice"):
+            count_files(paths)
+    with pytest.raises(FileFormatError, match=r"no file matches the pattern '.*nope\*'"):
+        count_files([folder / "part*.csv", folder / "nope*"])
+    with pytest.raises(FileFormatError, match="no file is given"):
+        count_files([])
+    (folder / "sub.csv").mkdir()
+    with pytest.raises(FileFormatError, match=r"sub\.csv'; it is a folder"):
+        count_files(folder / "sub*")
+
+
+def test_a_broken_file_among_several_is_named(tmp_path):
+    folder = split(tmp_path / "parts")
+    header = "label,prediction,group\n"
+    for text, error in (
+        (header + "0,,f\n", MissingValueError),
+        (header + "0,0\n", FileFormatError),
+        ("", EmptyInputError),
+    ):
+        (folder / "part1.csv").write_text(text)
+        with pytest.raises(error, match=r"part1\.csv"):
+            count_files(folder / "*.csv")
+    (folder / "part1.csv").write_text(header)
+    assert count_files(folder / "*.csv").rows == N - 1
+    with pytest.raises(EmptyInputError):
+        count_file(folder / "part1.csv")
+    (folder / "part2.csv").write_text(header)
+    with pytest.raises(EmptyInputError, match="no rows"):
+        count_files(folder / "part[12].csv")
+
+
+def test_integers_beside_text_are_read_as_in_one_file(tmp_path):
+    header = "label,prediction,group\n"
+    (tmp_path / "a.csv").write_text(header + "0,0,1\n1,1,2\n")
+    (tmp_path / "b.csv").write_text(header + "0,unsure,2\n")
+    (tmp_path / "whole").write_text(header + "0,0,1\n1,1,2\n0,unsure,2\n")
+    assert count_files(tmp_path / "*.csv") == count_file(tmp_path / "whole")
+    assert count_files(tmp_path / "*.csv").labels == ("0", "1", "unsure")
+    typed = pd.DataFrame({"label": ["0"], "prediction": ["1"], "group": [1]})
+    typed.to_parquet(tmp_path / "text.parquet")
+    assert count_files([tmp_path / "text.parquet", tmp_path / "a.csv"]).labels == ("0", "1")
+    typed.astype({"label": int, "prediction": int}).to_parquet(tmp_path / "integers.parquet")
+    assert count_files([tmp_path / "integers.parquet", tmp_path / "a.csv"]).labels == (0, 1)
+    for paths in (("integers.parquet", "b.csv"), ("integers.parquet", "text.parquet")):
+        with pytest.raises(MixedTypesError, match=r"'(label|prediction)' mixes text"):
+            count_files([tmp_path / path for path in paths])
+
+
+def test_declared_text_makes_a_csv_column_text(tmp_path):
+    (tmp_path / "a.csv").write_text("label,prediction,group\n0,0,1\n1,1,2\n")
+    found = count_file(tmp_path / "a.csv", labels=[0, 1, "unsure"], groups=["1", "2", "x"])
+    assert (found.labels, found.groups) == (("0", "1", "unsure"), ("1", "2", "x"))
+
+
+def test_parts_that_are_missing_or_repeated(tmp_path):
+    frame = FRAME.assign(race=["a", "NA", "b"] * (N // 3))
+    frame.to_csv(tmp_path / "l.csv", index=False)
+    for count in (lambda **o: count_file(tmp_path / "l.csv", **o), lambda **o: count_frame(frame, **o)):
+        with pytest.raises(MissingValueError, match=r"column 'race' holds missing values \('NA'\)"):
+            count(group=["group", "race"])
+        names = [f"{a} & {b}" for a in sorted(set(LOG["group"])) for b in ("a", "NA", "b")]
+        assert count(group=["group", "race"], groups=names).groups == tuple(names)
+        assert count(group=["group"]) == EXPECTED
+        with pytest.raises(UnknownColumnError, match="4 different columns"):
+            count(group=["group", "group"])
+        with pytest.raises(UnknownColumnError, match="--group"):
+            count(group=[])
+        with pytest.raises(UnknownColumnError, match=r"no column 'rice' \(did you mean 'race'\?\).*--group"):
+            count(group=["group", "rice"])
+    with pytest.raises(MissingValueError, match=r"sensitive_features\['race'\] holds missing"):
+        fairbound.certify(LOG["label"], LOG["prediction"], sensitive_features=frame[["group", "race"]])
+
+
+FEATURES = {
+    "pandas": pd.DataFrame,
+    "polars": pl.DataFrame,
+    "pyarrow": pa.table,
+    "mapping": dict,
+    "list of columns": lambda columns: [list(v) for v in columns.values()],
+    "list of series": lambda columns: [pd.Series(v) for v in columns.values()],
+    "array": lambda columns: np.array(list(columns.values()), dtype=object).T,
+}
+
+
+@pytest.mark.parametrize("make", FEATURES.values(), ids=FEATURES)
+def test_every_kind_of_several_sensitive_features(make):
+    age = GENERATOR.integers(0, 2, N)
+    names = [f"{g} & {a}" for g, a in zip(LOG["group"], age, strict=True)]
+    expected = Counter(zip(names, LOG["label"].tolist(), LOG["prediction"].tolist(), strict=True))
+    found = fairbound.Counts.from_arrays(
+        LOG["label"], LOG["prediction"], sensitive_features=make({"group": LOG["group"], "age": age})
+    )
+    assert found == fairbound.Counts.from_cells(expected)
+    one = make({"group": LOG["group"]})
+    assert fairbound.Counts.from_arrays(LOG["label"], LOG["prediction"], sensitive_features=one) == EXPECTED
+    with pytest.raises(FairboundError, match=r"different lengths|scalars|one value per row"):
+        fairbound.certify(LOG["label"][:-1], LOG["prediction"], sensitive_features=make({"g": age, "h": age}))
 
 
 def test_identifiers_and_repeated_columns_are_refused(tmp_path):

@@ -10,6 +10,7 @@ from fractions import Fraction
 import pytest
 
 from fairbound.bounds import CompositionPair, Counts, certify_counts
+from fairbound.bounds.errors import CertificateError
 from fairbound.proofs.export import coq_file
 
 needs_coq = pytest.mark.skipif(shutil.which("coqc") is None, reason="needs Coq (apt-get install coq)")
@@ -50,7 +51,7 @@ def with_bound(text, change):
 @pytest.mark.slow
 @pytest.mark.parametrize("options", CASES)
 def test_the_bound_is_a_theorem_and_any_less_is_not(options, tmp_path):
-    text = coq_file(certify_counts(TABLE, **options))
+    text = coq_file(certify_counts(TABLE, method="clopper-pearson", **options))
     holds, output = compiles(text, tmp_path)
     assert holds
     assert "Closed under the global context" in output
@@ -59,10 +60,15 @@ def test_the_bound_is_a_theorem_and_any_less_is_not(options, tmp_path):
 
 
 def test_the_file_holds_the_result_s_own_numbers():
-    result = certify_counts(TABLE)
+    result = certify_counts(TABLE, method="clopper-pearson")
     text = coq_file(result)
     assert f"the_bound : Q := ({result.upper.numerator}#{result.upper.denominator})" in text
     # Three pairs of groups, two labels: four vertices of the marginals each.
     assert len(re.findall(r"^Definition pair_\d_\d : certificate", text, re.MULTILINE)) == 12
     assert "Admitted" not in text
     assert "Axiom" not in text
+
+
+def test_other_methods_are_refused_with_the_remedy():
+    with pytest.raises(CertificateError, match="choose --method clopper-pearson"):
+        coq_file(certify_counts(TABLE))

@@ -11,17 +11,19 @@ from importlib import import_module
 import pytest
 from sympy import QQ, ring
 
+from fairbound.bounds.check import kolmogorov_upper_bound
 from fairbound.bounds.composition import CompositionPair
 from fairbound.bounds.confidence import lower_limits
+from fairbound.bounds.scores import kolmogorov_band
 from fairbound.proofs.failure import ProofFailure
 from fairbound.proofs.t1 import found
 from fairbound.proofs.t1.cells import Cell
 from fairbound.proofs.t1.found import exact_value
 from fairbound.proofs.t1.smt import GameSearch, Solver
 
-SYMBOLIC = ["t1", "t1a", "t1b", "t2", "t3", "t5", "t6", "t8", "t9", "t10", "c1", "c3a", "c3b", "c8"]
+SYMBOLIC = ["t1", "t1a", "t1b", "t2", "t3", "t5", "t6", "t7", "t8", "t9", "t10", "c1", "c3a", "c3b", "c8"]
 STORED = ["t1", "t1a", "t1b", "t2", "t3", "t6", "t8", "c1", "c3a", "c3b", "c8"]
-SEARCH = [*STORED, "t9"]
+SEARCH = [*STORED, "t7", "t9"]
 LEGS = [f"{claim}.symbolic" for claim in SYMBOLIC] + [f"{claim}.search" for claim in SEARCH]
 
 
@@ -31,7 +33,7 @@ def leg(name):
 
 @pytest.mark.parametrize("name", LEGS)
 def test_leg_holds(name):
-    if name.endswith("search") and not name.startswith("t9"):
+    if name.endswith("search") and not name.startswith(("t7", "t9")):
         pytest.importorskip("z3")
     module = leg(name)
     start = time.perf_counter()
@@ -104,6 +106,27 @@ MUTATIONS = {
         "claimed_advantage",
         lambda m, d: matched(m, d) * 11 / 10,
     ),
+    "thresholds: value short": (
+        "t7.search",
+        "claimed_value",
+        lambda shift, m, k: Fraction(9 * (2 * shift + 2 * matched(m, k)), 10),
+    ),
+    "thresholds: value long": (
+        "t7.search",
+        "claimed_value",
+        lambda shift, m, k: Fraction(11 * (2 * shift + 2 * matched(m, k)), 10),
+    ),
+    "bands for one side only": ("t7.symbolic", "kolmogorov_band", lambda n, alpha: kolmogorov_band(n, 2 * alpha)),
+    "bands a little too narrow": (
+        "t7.symbolic",
+        "kolmogorov_band",
+        lambda n, alpha: kolmogorov_band(n, alpha) * Fraction(999, 1000),
+    ),
+    "the law of one side alone": (
+        "t7.symbolic",
+        "kolmogorov_upper_bound",
+        lambda n, eps: kolmogorov_upper_bound(n, eps) / 2,
+    ),
     "draws do not add up": ("t5.symbolic", "claimed_advantage", lambda one, draws: one),
     "union bound over draws": ("t5.symbolic", "claimed_advantage", lambda one, draws: draws * one),
     "processing that gains": ("t6.symbolic", "processed", lambda x, k: gaining(x, k)),
@@ -168,7 +191,7 @@ MUTATIONS = {
 @pytest.mark.parametrize("mutation", MUTATIONS)
 def test_a_changed_step_is_noticed(mutation, monkeypatch):
     name, attribute, changed = MUTATIONS[mutation]
-    if name.endswith("search") and not name.startswith("t9"):
+    if name.endswith("search") and not name.startswith(("t7", "t9")):
         pytest.importorskip("z3")
     module = leg(name)
     monkeypatch.setattr(module, attribute, changed)
