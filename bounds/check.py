@@ -45,6 +45,9 @@ _GAMES = ("labelled", "correctness", "unlabelled")
 _SHORT = 400
 _DIGITS = 52
 _TANGENT_STEPS = 500
+# Quotient and logarithm each err by half a unit in the 28th digit.
+_NEAR = Context(prec=28)
+_LN_SLACK = Fraction(1, 10**22)
 _SORT_STEPS = 20
 _FRACTION = re.compile(rf"-?[0-9]{{1,{MAX_DIGITS}}}(/[1-9][0-9]{{0,{MAX_DIGITS - 1}}})?", re.ASCII)
 _PI = "3.14159265358979323846264338327950288419716939937510582097494459230781640628620899"
@@ -173,8 +176,9 @@ def log_choose(n: int, k: int) -> Decimal:
 
 
 def log_binomial(k: int, n: int, p: Fraction) -> Decimal:
-    """Upper bound, by less than 1e-17, on ln P(X = k) for `X ~ Binomial(n, p)`, 0 < p < 1, n up to 2**53."""
-    near = Context(prec=_DIGITS)
+    """Logarithm of P(X = k) for `X ~ Binomial(n, p)`, within 1e-16; 1e-1000 < p < 1, n up to 2**53."""
+    # Logarithms below 1e4, times n: at least 17 digits after the point remain.
+    near = Context(prec=28 if n <= LARGEST_TAIL else _DIGITS)
     log_p = near.ln(near.divide(Decimal(p.numerator), Decimal(p.denominator)))
     q = 1 - p
     log_q = near.ln(near.divide(Decimal(q.numerator), Decimal(q.denominator)))
@@ -202,9 +206,9 @@ def tail_upper_bound(k: int, n: int, p: Fraction, spent: list[int] | None = None
     near = Context(prec=_DIGITS)
     q = 1 - p
     exponent = log_binomial(k, n, p)
-    # 52 digits leave more than 32 after the point for n up to 2**53; 1e-27 swallows every rounding above.
+    # The exponent errs by less than 1e-16.
     up, down = Context(prec=28, rounding=ROUND_CEILING), Context(prec=28, rounding=ROUND_FLOOR)
-    term = up.multiply(up.plus(near.exp(exponent)), Decimal("1.000000000000000000000000001"))
+    term = up.multiply(up.plus(near.exp(exponent)), Decimal("1.000000000000001"))
     odds = up.divide(up.plus(Decimal(p.numerator * q.denominator)), down.plus(Decimal(p.denominator * q.numerator)))
     tail, j = term, k - 1
     for j in range(k, min(n, k + MAX_TERMS)):
@@ -222,11 +226,9 @@ def tail_upper_bound(k: int, n: int, p: Fraction, spent: list[int] | None = None
 
 
 def ln_between(value: Fraction) -> tuple[Fraction, Fraction]:
-    """Rational bounds on a natural logarithm."""
-    near = Context(prec=40)
-    logarithm = near.ln(near.divide(Decimal(value.numerator), Decimal(value.denominator)))
-    slack = Fraction(1, 10**35)
-    return Fraction(logarithm) - slack, Fraction(logarithm) + slack
+    """Rational bounds on a natural logarithm, 2e-22 apart; |ln| must stay below 1e5."""
+    logarithm = Fraction(_NEAR.ln(_NEAR.divide(Decimal(value.numerator), Decimal(value.denominator))))
+    return logarithm - _LN_SLACK, logarithm + _LN_SLACK
 
 
 def _ratio_sum(k: int, n: int, odds: Fraction) -> tuple[float, float]:
@@ -266,7 +268,7 @@ def binomial_deviance(k: int, n: int, x: Fraction) -> tuple[Fraction, Fraction, 
         low, high = _ratio_sum(n - k, n, (1 - x) / x)
         if high == math.inf:
             return Fraction(0), Fraction(0), steepest
-        deviance = -(Fraction(log_binomial(k, n, x)) + Fraction(1, 10**30)) - ln_between(Fraction(high))[1]
+        deviance = -(Fraction(log_binomial(k, n, x)) + Fraction(1, 10**16)) - ln_between(Fraction(high))[1]
         scale = float((n - k) / (1 - x))
         slope = scale / high * (1 - 1e-12), scale / low * (1 + 1e-12)
     else:
@@ -275,8 +277,8 @@ def binomial_deviance(k: int, n: int, x: Fraction) -> tuple[Fraction, Fraction, 
             # Then D and D' are below 1e-200 (x is at least 1e-15, n at most 2**53), and floats below stay normal.
             return Fraction(0), Fraction(0), Fraction(1, 10**200)
         low, high = _ratio_sum(k + 1, n, x / (1 - x))
-        top = Fraction(Context(prec=40).exp(exponent))
-        tail = top * (1 - Fraction(1, 10**16)) * Fraction(low)
+        top = Fraction(_NEAR.exp(exponent))
+        tail = top * (1 - Fraction(1, 10**15)) * Fraction(low)
         deviance = -ln_between(1 - tail)[1]
         scale = float(top * (k + 1) / x)
         upper_tail = float(top) * high * (1 + 1e-12)
@@ -408,27 +410,28 @@ def _best_event(
         for texts in _of_length(points, len(cells), where)
     ]
 
-    @cache
-    def side(group: int, event: int, exactly: bool) -> Fraction:
-        row = cells[group]
-        k = sum(row[z] for z in range(n_outputs) if event >> z & 1)
-        return conjugate_above(ratio, k, sum(row), touches[group][event - 1], tails=exactly)
-
+    sizes = [sum(row) for row in cells]
     full = n_events + 1
-    # The relative entropy is at most the tail's deviance, so it bounds what the tail could give.
+    inside = [[sum(row[z] for z in range(n_outputs) if event >> z & 1) for event in range(full + 1)] for row in cells]
+
+    @cache
+    def side(group: int, event: int) -> Fraction:
+        return conjugate_above(ratio, inside[group][event], sizes[group], touches[group][event - 1], tails=tails)
+
+    def quick(group: int, event: int) -> Fraction:
+        """By Pinsker's inequality, D(x) is at least `2 n (x - k/n)^2` above k / n."""
+        n = sizes[group]
+        return min(ratio, (ratio * inside[group][event] + ratio * ratio / 8) / n)
+
     order = sorted(
-        (
-            (side(a, event, False) + side(b, full - event, False), a, b, event)
-            for a, b in candidates
-            for event in range(1, full)
-        ),
+        ((quick(a, event) + quick(b, full - event), a, b, event) for a, b in candidates for event in range(1, full)),
         reverse=True,
     )
     best = Fraction(0)
-    for quick, a, b, event in order:
-        if quick <= best:
+    for limit, a, b, event in order:
+        if limit <= best:
             break
-        best = max(best, side(a, event, True) + side(b, full - event, True) if tails else quick)
+        best = max(best, side(a, event) + side(b, full - event))
     return best
 
 

@@ -30,7 +30,7 @@ Method = Literal["fisher", "relative-entropy"]
 # Deviances at which a label marginal is tried in the search for a multiplier.
 _MARGINAL_DEVIANCES = (0.02, 0.15, 0.4, 0.8, 1.3, 2.0, 3.0, 4.5)
 _MOST_KNOTS = 24
-_NEWTON_STEPS = 7
+_NEWTON_STEPS = 5
 
 
 @dataclass(frozen=True)
@@ -173,11 +173,7 @@ class Prices:
             Where the tangents touch: shape (K, R, G, E), or (K, R, P, 4) with many outputs.
         """
         if self.by_event:
-            k, n = self.successes[:, None], self.sizes[:, None, :, None]
-            r = ratios[:, :, None, None]
-            x, deviance = touching(k, n, r, tails=self.tails)
-            value = np.where(k >= n, r, r * x - deviance)
-            best = self._best_pairs(value) - ratios
+            best, x = self._best_event(ratios)
         else:
             x = np.zeros((self.n_labels, ratios.shape[1], len(self.candidates), 4))
             best = np.zeros_like(ratios)
@@ -214,24 +210,40 @@ class Prices:
         grid, shares = self._table
         # Beyond the table the slope is taken to be 1, the largest there is.
         inside = np.minimum(ratios, np.exp(grid[-1]))
-        position = np.log(inside)
-        found = [r * np.interp(at, grid, share) for r, at, share in zip(inside, position, shares, strict=True)]
-        return np.asarray(np.stack(found) + (ratios - inside))
+        place = np.clip((np.log(inside) - grid[0]) / (grid[1] - grid[0]), 1, len(grid) - 2.000001)
+        at = place.astype(int)
+        w = place - at
+        # Catmull and Rom's cubic through the four values around.
+        a, b, c, d = (np.take_along_axis(shares, at + shift, 1) for shift in (-1, 0, 1, 2))
+        share = b + w / 2 * (c - a + w * (2 * a - 5 * b + 4 * c - d + w * (3 * (b - c) + d - a)))
+        return np.asarray(inside * np.where(self.vacuous[:, None], 1, np.clip(share, 0, 1)) + (ratios - inside))
 
     @cached_property
     def _table(self) -> tuple[Floats, Floats]:
-        """Logarithms of ratios, and b(r) / r there, which rises slowly from the measured disparity to 1."""
+        """
+        Logarithms of ratios, and b(r) / r there, which rises slowly from the measured disparity to 1.
+
+        Below 0 it is not cut off, for interpolation would smear the kink, and multipliers are sensitive to it.
+        """
         filled = self.sizes[self.sizes > 0]
         low, high = (
             np.log(0.05 * np.sqrt(filled.min())),
             np.log(100 * np.sqrt(filled.max()) + 10 * min(filled.max(), 1e4)),
         )
-        grid = np.linspace(low, high, int((high - low) / (0.12 if self.by_event else 0.3)) + 2)
+        grid = np.linspace(low, high, int((high - low) / (0.2 if self.by_event else 0.3)) + 2)
         ratios = np.broadcast_to(np.exp(grid), (self.n_labels, len(grid)))
         if self.by_event:
-            return grid, self(ratios)[0] / ratios
+            return grid, self._best_event(ratios)[0] / ratios
         values = np.stack([self._relaxed(column, finely=False)[1] for column in ratios.T], axis=1)
-        return grid, np.where(self.vacuous[:, None], 1, np.clip(values / ratios, 0, 1))
+        return grid, values / ratios
+
+    def _best_event(self, ratios: Floats) -> tuple[Floats, Floats]:
+        """Few outputs: every event, not cut off at 0."""
+        r = ratios[:, :, None, None]
+        k, n = self.successes[:, None], self.sizes[:, None, :, None]
+        x, deviance = touching(k, n, r, tails=self.tails)
+        value = np.where(k >= n, r, r * x - deviance)
+        return self._best_pairs(value) - ratios, x
 
     def _relaxed(self, ratios: Floats, *, finely: bool = True) -> tuple[Floats, Floats]:
         """Many outputs: the best randomised event lies on the Neyman-Pearson curve of the two measured rows."""
