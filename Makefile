@@ -15,7 +15,7 @@ demo: $(STAMP)
 	$(BIN)/fairbound demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 # mypy follows no editable map of folders to packages: it checks a plain installation, as a user gets it.
 check: $(STAMP)

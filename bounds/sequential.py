@@ -86,10 +86,24 @@ def _lowest_sums(successes: Floats, trials: Floats, threshold: Floats) -> Floats
     return best
 
 
+def _below(value: float) -> Fraction:
+    """A rational below a non-negative value: down to a multiple of 1 / GRID, and one further, but not below 0."""
+    return Fraction(max(0, math.floor(value * GRID) - 1), GRID)
+
+
 def _on_grid(values: Floats) -> NDArray[np.object_]:
-    """Rationals below non-negative values: rounded down to multiples of 1 / GRID, and one further, but not below 0."""
-    flat = [Fraction(max(0, math.floor(value * GRID) - 1), GRID) for value in values.ravel().tolist()]
-    return np.array(flat, dtype=object).reshape(values.shape)
+    """`_below` for each value."""
+    return np.array([_below(value) for value in values.ravel().tolist()], dtype=object).reshape(values.shape)
+
+
+def _limits_of_sums(successes: Floats, trials: Floats, threshold: Floats) -> tuple[Any, Any]:
+    """
+    Both limits, as rationals on the safe side, of the sum of m independent rates less m - 1.
+
+    With the rates p_a and 1 - p_b (m = 2) that is the difference p_a - p_b. Parameters are those of `_lowest_sums`.
+    """
+    lower = _on_grid(_lowest_sums(successes, trials, threshold)) - (len(trials) - 1)
+    return lower, 1 - _on_grid(_lowest_sums(trials - successes, trials, threshold))
 
 
 def _log_inverse(error: Fraction) -> float:
@@ -141,8 +155,7 @@ def confidence_sequence(
     """
     k, n = _checked_counts(successes, trials)
     threshold = np.asarray(_log_inverse(_checked_error(alpha)))
-    lower = _on_grid(_lowest_sums(k[None], n[None], threshold))
-    upper = 1 - _on_grid(_lowest_sums((n - k)[None], n[None], threshold))
+    lower, upper = _limits_of_sums(k[None], n[None], threshold)
     return tuple(zip(lower.tolist(), upper.tolist(), strict=True))
 
 
@@ -180,8 +193,7 @@ def difference_sequence(
     """
     (k_a, n_a), (k_b, n_b) = _checked_counts(successes_a, trials_a), _checked_counts(successes_b, trials_b)
     threshold = np.asarray(_log_inverse(_checked_error(alpha)))
-    lower = _on_grid(_lowest_sums(np.stack([k_a, n_b - k_b]), np.stack([n_a, n_b]), threshold)) - 1
-    upper = 1 - _on_grid(_lowest_sums(np.stack([n_a - k_a, k_b]), np.stack([n_a, n_b]), threshold))
+    lower, upper = _limits_of_sums(np.stack([k_a, n_b - k_b]), np.stack([n_a, n_b]), threshold)
     return tuple(zip(lower.tolist(), upper.tolist(), strict=True))
 
 
@@ -235,7 +247,7 @@ def betting_sequence(
             m = (safe + open_end) / 2
             capital = float(np.log1p(np.minimum(bets, 0.5 / m) * (rows - m)).sum()) if m > 0 else -math.inf
             safe, open_end = (m, open_end) if capital >= needed else (safe, m)
-        return Fraction(max(0, math.floor(safe * GRID) - 1), GRID)
+        return _below(safe)
 
     return tuple((lower(x[:look], stakes[:look]), 1 - lower(1 - x[:look], stakes[:look])) for look in looks)
 
@@ -727,11 +739,9 @@ class Monitor:
     def _farthest(self, counts: NDArray[np.int64], threshold: Floats) -> tuple[tuple[Fraction, ...], ...]:
         """Upper limits of distances, shape (pairs, K), from one start's counts, shape (1, cells)."""
         hits, cells, _ = self._tables(counts)
-        successes, trials = self._oriented(hits, cells)
-        most = 1 - _on_grid(_lowest_sums(trials - successes, trials, threshold)[..., 0])
-        least = _on_grid(_lowest_sums(successes, trials, threshold)[..., 0]) - 1
+        least, most = _limits_of_sums(*self._oriented(hits, cells), threshold)
         # Over all events the largest difference is the distance; over single outputs half of their sum is.
-        far = np.maximum(most, -least)
+        far = np.maximum(most, -least)[..., 0]
         far = far.sum(axis=0) / 2 if self.plan.n_outputs > _ALL_EVENTS else far.max(axis=0)
         return tuple(tuple(max(Fraction(0), min(Fraction(1), Fraction(v))) for v in row) for row in far.T.tolist())
 

@@ -6,6 +6,7 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -13,11 +14,14 @@ import pandas as pd
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from fairbound.empirical.encoding import TabularEncoder
 from fairbound.empirical.errors import DivergedError, TrainingInputError
+from fairbound.empirical.features import FrozenFeatures
 from fairbound.empirical.labels import encode_labels, label_array, row_weights
 from fairbound.empirical.torch_tools import (
     Inputs,
@@ -127,9 +131,14 @@ class WeightedRows:
 class NetworkClassifier(ABC, ClassifierMixin, BaseEstimator):
     """An encoder of rows and a network, trained by cross-entropy: what the classifiers of every modality share.
 
-    A subclass names its settings in its own constructor, as scikit-learn wants it, says how rows become numbers
-    (`_make_encoder`) and which network takes them (`_make_module`). `FairFineTuner` goes on from the fitted
-    attributes `encoder_` and `module_`.
+    A subclass names its settings in its own constructor, as scikit-learn wants it, and hands those of the training
+    to this one; it says how rows become numbers (`_make_encoder`) and which network takes them (`_make_module`).
+    `FairFineTuner` goes on from the fitted attributes `encoder_` and `module_`.
+
+    Parameters
+    ----------
+    epochs, min_steps, batch_size, learning_rate, weight_decay, random_state, device, progress
+        As in `TabularClassifier`.
 
     Attributes
     ----------
@@ -142,14 +151,25 @@ class NetworkClassifier(ABC, ClassifierMixin, BaseEstimator):
         Number of epochs after which the kept weights were reached.
     """
 
-    epochs: int
-    min_steps: int
-    batch_size: int
-    learning_rate: float | None
-    weight_decay: float
-    random_state: int
-    device: str
-    progress: FitProgress | None
+    def __init__(
+        self,
+        epochs: int,
+        min_steps: int,
+        batch_size: int,
+        learning_rate: float | None,
+        weight_decay: float,
+        random_state: int,
+        device: str,
+        progress: FitProgress | None,
+    ) -> None:
+        self.epochs = epochs
+        self.min_steps = min_steps
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.random_state = random_state
+        self.device = device
+        self.progress = progress
 
     @abstractmethod
     def _make_encoder(self, X: Any) -> Any:
@@ -158,6 +178,13 @@ class NetworkClassifier(ABC, ClassifierMixin, BaseEstimator):
     @abstractmethod
     def _make_module(self, inputs: Inputs, n_classes: int) -> nn.Module:
         """A network for encoded rows; called under the seed of the fit."""
+
+    def _standardised(self, features: FrozenFeatures, X: Any) -> Pipeline:
+        """An encoder for a head: frozen features, scaled to mean 0 and deviation 1 on the training rows."""
+        features.set_params(
+            device=self.device, progress=None if self.progress is None else partial(self.progress, "features")
+        )
+        return make_pipeline(features, StandardScaler()).fit(X)
 
     def _default_learning_rate(self) -> float:
         """The learning rate where `learning_rate` is None."""
@@ -350,16 +377,9 @@ class TabularClassifier(NetworkClassifier):
         device: str = "cpu",
         progress: FitProgress | None = None,
     ) -> None:
+        super().__init__(epochs, min_steps, batch_size, learning_rate, weight_decay, random_state, device, progress)
         self.hidden = hidden
         self.dropout = dropout
-        self.epochs = epochs
-        self.min_steps = min_steps
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.random_state = random_state
-        self.device = device
-        self.progress = progress
 
     def _make_encoder(self, X: pd.DataFrame) -> TabularEncoder:
         return TabularEncoder().fit(X)

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from fairbound.empirical.data.wheels import Wheel, WheelFile, read_file
@@ -347,24 +344,15 @@ class TextClassifier(NetworkClassifier):
         device: str = "cpu",
         progress: FitProgress | None = None,
     ) -> None:
+        super().__init__(epochs, min_steps, batch_size, learning_rate, weight_decay, random_state, device, progress)
         self.frozen = frozen
         self.hidden = hidden
         self.max_tokens = max_tokens
-        self.epochs = epochs
-        self.min_steps = min_steps
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.random_state = random_state
-        self.device = device
-        self.progress = progress
 
     def _make_encoder(self, X: Any) -> Any:
         if not self.frozen:
             return TokenEncoder(self.max_tokens).fit()
-        progress = None if self.progress is None else partial(self.progress, "features")
-        features = SentenceFeatures(max_tokens=self.max_tokens, device=self.device, progress=progress)
-        return make_pipeline(features, StandardScaler()).fit(X)
+        return self._standardised(SentenceFeatures(max_tokens=self.max_tokens), X)
 
     def _make_module(self, inputs: Inputs, n_classes: int) -> nn.Module:
         if self.frozen:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer
 from torch import Tensor, nn
 
 from fairbound.empirical.data.wheels import Wheel, WheelFile, read_file
@@ -367,18 +365,11 @@ class ImageClassifier(NetworkClassifier):
         device: str = "cpu",
         progress: FitProgress | None = None,
     ) -> None:
+        super().__init__(epochs, min_steps, batch_size, learning_rate, weight_decay, random_state, device, progress)
         self.network = network
         self.frozen = frozen
         self.hidden = hidden
         self.size = size
-        self.epochs = epochs
-        self.min_steps = min_steps
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.random_state = random_state
-        self.device = device
-        self.progress = progress
 
     def _make_encoder(self, X: Any) -> Any:
         if self.network not in ("cnn", "mobilenet_v2") or (self.network == "cnn" and (self.frozen or self.size)):
@@ -388,9 +379,7 @@ class ImageClassifier(NetworkClassifier):
             )
         if not self.frozen:
             return FunctionTransformer(image_array).fit(X)
-        progress = None if self.progress is None else partial(self.progress, "features")
-        features = MobileNetFeatures(size=self.size or 128, device=self.device, progress=progress)
-        return make_pipeline(features, StandardScaler()).fit(X)
+        return self._standardised(MobileNetFeatures(size=self.size or 128), X)
 
     def _make_module(self, inputs: Inputs, n_classes: int) -> nn.Module:
         if self.network == "cnn":

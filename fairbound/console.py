@@ -16,8 +16,10 @@ from fairbound.bounds.certificate import Certificate
 from fairbound.bounds.certify import Certification
 from fairbound.bounds.noise import NoiseFloor
 from fairbound.bounds.rational import decimal_above
+from fairbound.bounds.scores import ScoreCertification
 from fairbound.describe import (
     above,
+    label_shift,
     label_shift_floor,
     many_draws,
     noise_floor_sentence,
@@ -27,6 +29,14 @@ from fairbound.describe import (
     verdict,
 )
 from fairbound.queries import ASSUMPTION, POINT_ESTIMATE, ManyDraws
+
+
+def headline(sentence: str, console: Console | None) -> Console:
+    """Print a result in one sentence; returns the console, a new one if none is given."""
+    console = console or Console(highlight=False, soft_wrap=False)
+    console.print(Text(sentence, style="bold"))
+    console.print()
+    return console
 
 
 def bullets(console: Console, title: str, lines: list[str]) -> None:
@@ -39,29 +49,59 @@ def bullets(console: Console, title: str, lines: list[str]) -> None:
     console.print()
 
 
-def numbers_table(result: Certification) -> Table:
+class NumbersTable(Table):
+    """
+    Quantities as measured and with confidence.
+
+    Parameters
+    ----------
+    quantity : str
+        Heading of their names.
+    confidence : Fraction
+    """
+
+    def __init__(self, quantity: str, confidence: Fraction) -> None:
+        super().__init__(box=None, pad_edge=False, header_style="bold")
+        self.add_column(quantity)
+        self.add_column("measured", justify="right")
+        self.add_column(f"at most ({percent(confidence)})", justify="right")
+
+    def add(self, name: str, point: Fraction, upper: Fraction, style: str = "") -> None:
+        """Add a quantity: its measured value to the nearest, its upper bound rounded up."""
+        self.add_row(Text(printable(name)), f"{float(point):.4f}", above(upper), style=style)
+
+    def add_advantages(self, result: Certification | ScoreCertification) -> None:
+        """Add the advantage for every pair of worlds, and the largest of several."""
+        for pair in result.pairs:
+            self.add(f"advantage, {pair.name}", pair.point, pair.upper)
+        if len(result.pairs) > 1:
+            self.add("advantage, worst pair", result.point, result.upper, "bold")
+
+
+def numbers_table(result: Certification) -> NumbersTable:
     """Disparities and advantage, as measured and with confidence."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("")
-    table.add_column("measured", justify="right")
-    table.add_column(f"at most ({percent(result.confidence)})", justify="right")
+    table = NumbersTable("", result.confidence)
     per_label = zip(result.counts.labels, result.disparities.per_label, result.upper_disparities.per_label, strict=True)
-
-    def row(name: str, point: Fraction, upper: Fraction, style: str = "") -> None:
-        table.add_row(Text(printable(name)), f"{float(point):.4f}", above(upper), style=style)
-
     for label, point, upper in per_label:
-        row(f"disparity of label {label}", point, upper)
-    row(
-        "equalized odds difference",
-        result.disparities.equalized_odds,
-        result.upper_disparities.equalized_odds,
-    )
-    for pair in result.pairs:
-        row(f"advantage, {pair.name}", pair.point, pair.upper)
-    if len(result.pairs) > 1:
-        row("advantage, worst pair", result.point, result.upper, "bold")
+        table.add(f"disparity of label {label}", point, upper)
+    table.add("equalized odds difference", result.disparities.equalized_odds, result.upper_disparities.equalized_odds)
+    table.add_advantages(result)
     return table
+
+
+def print_gate(
+    console: Console, upper: Fraction, limit: Fraction | None, certificate: tuple[Path, Certificate] | None = None
+) -> None:
+    """Say where the certificate is, and whether a bound is within a limit."""
+    if certificate is not None:
+        path, content = certificate
+        console.print(Text(f"Certificate: {path} ({content.digest[:23]}...); check it with:"), soft_wrap=True)
+        console.print(Text(f"fairbound check {shlex.quote(str(path))}"), soft_wrap=True)
+    if limit is not None and upper <= limit:
+        bound = decimal_above(upper, 12)
+        console.print(Text(f"HOLDS: the bound {bound} is at most {float(limit):g}.", style="green"))
+    elif limit is not None:
+        console.print(Text(f"FAILS: the bound {above(upper)} is above {float(limit):g}.", style="bold red"))
 
 
 def print_certification(
@@ -86,21 +126,15 @@ def print_certification(
         Where the certificate was written.
     console : rich.console.Console, optional
     """
-    console = console or Console(highlight=False, soft_wrap=False)
-    console.print(Text(verdict(result), style="bold"))
-    console.print()
+    console = headline(verdict(result), console)
     console.print(numbers_table(result))
     console.print()
-    pair = result.worst.pair
     facts = [
         f"{result.counts.rows} rows, {len(result.counts.groups)} groups, {len(result.counts.labels)} labels; value by "
-        f"{result.theorem}, {result.limits} (T9). {result.uniformity}"
+        f"{result.theorem}, {result.limits} (T9). {result.uniformity}",
+        label_shift(result),
+        published_form(result),
     ]
-    facts.append(
-        f"Of the distance {float(pair.distance):.4f} between the worlds ({printable(result.worst.name)}), label shift "
-        f"makes up {float(pair.label_shift):.4f}."
-    )
-    facts.append(published_form(result))
     measured: dict[str, Any] = result.measured
     if measured["advantage"] is not None:
         balanced = measured["accuracy_label_balanced"]
@@ -116,19 +150,11 @@ def print_certification(
     bullets(console, "What the bound means for many draws", [many_draws(result)])
     bullets(console, "Assumptions", list(result.assumptions))
     bullets(console, "Not covered", not_covered(result))
-    if certificate is not None:
-        path, content = certificate
-        console.print(Text(f"Certificate: {path} ({content.digest[:23]}...); check it with:"), soft_wrap=True)
-        console.print(Text(f"fairbound check {shlex.quote(str(path))}"), soft_wrap=True)
-    if limit is not None:
-        if result.upper <= limit:
-            bound = decimal_above(result.upper, 12)
-            console.print(Text(f"HOLDS: the bound {bound} is at most {float(limit):g}.", style="green"))
-        else:
-            console.print(Text(f"FAILS: the bound {above(result.upper)} is above {float(limit):g}.", style="bold red"))
-            shift = None if result.label_balanced else label_shift_floor(result, limit)
-            if shift is not None:
-                console.print(Text(shift))
+    print_gate(console, result.upper, limit, certificate)
+    if limit is not None and result.upper > limit and not result.label_balanced:
+        shift = label_shift_floor(result, limit)
+        if shift is not None:
+            console.print(Text(shift))
 
 
 def print_many_draws(table: ManyDraws, console: Console | None = None) -> None:
@@ -140,11 +166,9 @@ def print_many_draws(table: ManyDraws, console: Console | None = None) -> None:
     table : ManyDraws
     console : rich.console.Console, optional
     """
-    console = console or Console(highlight=False, soft_wrap=False)
     one = table.one
     level = "" if one.confidence is None else f", confidence {percent(one.confidence)}"
-    console.print(Text(f"Advantage of one draw: at most {above(one.advantage)} ({one.source}{level}).", style="bold"))
-    console.print()
+    console = headline(f"Advantage of one draw: at most {above(one.advantage)} ({one.source}{level}).", console)
     grid = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("draws", "at most"):
         grid.add_column(name, justify="right")

@@ -48,9 +48,23 @@ def verdict(result: Certification) -> str:
     )
 
 
+def sentence(clause: str) -> str:
+    """A clause with a capital letter and a full stop."""
+    return f"{clause[0].upper()}{clause[1:]}."
+
+
 def not_covered(result: Certification) -> list[str]:
     """Adversaries that the bound says nothing about."""
-    return [f"{line[0].upper()}{line[1:]}." for line in result.game.not_covered]
+    return list(map(sentence, result.game.not_covered))
+
+
+def label_shift(result: Certification | ScoreCertification) -> str:
+    """How much of the distance between the worst two worlds is label shift."""
+    pair = result.worst.pair
+    return (
+        f"Of the distance {float(pair.distance):.4f} between the worlds ({printable(result.worst.name)}), label shift "
+        f"makes up {float(pair.label_shift):.4f}."
+    )
 
 
 def many_draws(result: Certification) -> str:

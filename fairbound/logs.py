@@ -8,7 +8,8 @@ import gzip
 import os
 import tempfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -94,18 +95,14 @@ class LogReader:
         ------
         FileFormatError, UnknownColumnError, EmptyInputError, MissingValueError, ScoresError, AlphabetError
         """
-        import duckdb
-
         if self._connection is None:
             self._spill = tempfile.TemporaryDirectory(prefix="fairbound-")
-            self._connection = duckdb.connect(":memory:")
-            self._connection.execute("SET temp_directory = ?", [self._spill.name])
-            self._connection.execute("SET preserve_insertion_order = false")
+            self._connection = connect(self._spill.name)
         source = path.absolute()
         is_parquet = beginning(path).startswith(b"PAR1")
         where = "" if alone else source.name
-        names = ", ".join('"' + name.replace('"', '""') + '"' for name in tally.columns.names)
-        try:
+        names = ", ".join(map(identifier, tally.columns.names))
+        with reading(source.name, is_parquet=is_parquet):
             reader, location = log_reader(self._connection, source, tally.columns, is_parquet=is_parquet)
             sample = f"SELECT * FROM (SELECT {names} FROM {reader} LIMIT {_SAMPLE_ROWS})"
             first_rows = self._connection.execute(sample, [location]).fetchall()
@@ -113,12 +110,64 @@ class LogReader:
                 _plausible(distinct(first_rows, axis, role), role, is_text=not is_parquet)
             query = f"SELECT {names}, count(*) FROM {reader} GROUP BY ALL LIMIT {MAX_COMBINATIONS + 1}"
             rows = self._connection.execute(query, [location]).fetchall()
-        except duckdb.Error as error:
-            kind = "Parquet" if is_parquet else "CSV"
-            raise FileFormatError(f"{source.name} cannot be read as {kind}: {one_line(str(error))}") from None
         if not rows and alone:
-            raise EmptyInputError(f"{source.name} has a header but no rows.")
+            raise no_rows(source.name)
         (tally.add_typed if is_parquet else tally.add_text)(rows, where)
+
+
+def connect(spill: str) -> Any:
+    """
+    Open a DuckDB database in memory, for queries that may spill to a folder.
+
+    Parameters
+    ----------
+    spill : str
+        The folder.
+
+    Returns
+    -------
+    duckdb.DuckDBPyConnection
+    """
+    import duckdb
+
+    connection = duckdb.connect(":memory:")
+    connection.execute("SET temp_directory = ?", [spill])
+    connection.execute("SET preserve_insertion_order = false")
+    return connection
+
+
+@contextmanager
+def reading(where: str, *, is_parquet: bool) -> Iterator[None]:
+    """
+    Say in one line why DuckDB cannot read a file.
+
+    Parameters
+    ----------
+    where : str
+        The file in words.
+    is_parquet : bool
+
+    Raises
+    ------
+    FileFormatError
+    """
+    import duckdb
+
+    try:
+        yield
+    except duckdb.Error as error:
+        kind = "Parquet" if is_parquet else "CSV"
+        raise FileFormatError(f"{where} cannot be read as {kind}: {_one_line(str(error))}") from None
+
+
+def no_rows(where: str) -> EmptyInputError:
+    """The error for files without rows."""
+    return EmptyInputError(f"{where} has a header but no rows.")
+
+
+def identifier(name: str) -> str:
+    """A column's name as SQL."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def log_reader(connection: Any, source: Path, columns: Columns, *, is_parquet: bool) -> tuple[str, str]:
@@ -186,6 +235,39 @@ def _refuse_repeated(present: list[str], wanted: Iterable[str], where: str) -> N
             raise FileFormatError(f"{where} has {present.count(name)} columns called {name!r}; keep one.")
 
 
+def read_header(header: str, columns: Columns, where: str) -> tuple[str, list[str]]:
+    """
+    Split a CSV header line at the delimiter that shows the wanted columns, or else the most columns.
+
+    Parameters
+    ----------
+    header : str
+    columns : Columns
+    where : str
+        The file in words.
+
+    Returns
+    -------
+    delimiter : str
+        Comma, semicolon, tab or bar.
+    names : list of str
+        All columns, in their order.
+
+    Raises
+    ------
+    FileFormatError
+        If a wanted column is there more than once.
+    UnknownColumnError
+        If it is not there.
+    """
+    wanted = set(columns.names)
+    splits = {delimiter: next(csv.reader([header], delimiter=delimiter), []) for delimiter in ",;\t|"}
+    delimiter, names = max(splits.items(), key=lambda item: (wanted <= set(item[1]), len(item[1])))
+    columns.require(names, where)
+    _refuse_repeated(names, columns.names, where)
+    return delimiter, names
+
+
 def _csv_reader(source: Path, columns: Columns) -> str:
     """
     DuckDB's CSV reader with everything stated: its sniffing may drop or merge lines that do not fit.
@@ -197,7 +279,6 @@ def _csv_reader(source: Path, columns: Columns) -> str:
     UnknownColumnError
         If a wanted column is not in the header.
     """
-    wanted = columns.names
     opener = gzip.open if source.suffix == ".gz" else open
     try:
         with opener(source, "rb") as file:
@@ -208,13 +289,10 @@ def _csv_reader(source: Path, columns: Columns) -> str:
         raise FileFormatError(f"{source.name} cannot be read: {error}.") from None
     if len(header) >= _LONGEST_HEADER or "\r" in header.rstrip("\r\n"):
         raise FileFormatError(f"{source.name} is no CSV: its first line does not end, or ends in a lone CR.")
-    splits = {delimiter: next(csv.reader([header], delimiter=delimiter), []) for delimiter in ",;\t|"}
-    delimiter, names = max(splits.items(), key=lambda item: (set(wanted) <= set(item[1]), len(item[1])))
-    columns.require(names, source.name)
-    _refuse_repeated(names, wanted, source.name)
+    delimiter, names = read_header(header, columns, source.name)
     # Positions make unused columns' names unique whatever the header calls them.
     typed = ", ".join(
-        f"{_quoted(name if name in wanted else f'{position}: {name}')}: 'VARCHAR'"
+        f"{_quoted(name if name in columns.names else f'{position}: {name}')}: 'VARCHAR'"
         for position, name in enumerate(names)
     )
     return (
@@ -227,7 +305,7 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def one_line(error: str) -> str:
+def _one_line(error: str) -> str:
     """What and why of a DuckDB error, without its advice on options that do not exist here."""
     lines = [line.strip() for line in error.strip().splitlines()]
     why = [line for line in lines[1:] if line.startswith(("Expected", "Value with", "Invalid unicode", "Maximum"))]

@@ -9,7 +9,6 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from fairbound.bounds.alphabet import printable
 from fairbound.bounds.certificate import Certificate
@@ -20,7 +19,7 @@ from fairbound.bounds.errors import CertificateError, NumberError
 from fairbound.bounds.noise import NoiseFloor, noise_floor
 from fairbound.bounds.planning import Design, RowPlan, rows_needed
 from fairbound.bounds.rational import decimal_above, float_above, to_fraction
-from fairbound.console import bullets
+from fairbound.console import bullets, headline
 from fairbound.describe import above, noise_floor_sentence, percent, worlds
 
 _UNITS = {
@@ -194,20 +193,16 @@ def print_plan(table: PlanTable, console: Console | None = None) -> None:
     table : PlanTable
     console : rich.console.Console, optional
     """
-    console = console or Console(highlight=False, soft_wrap=False)
     asked, result = table.asked, table.asked.result
     unit = _UNITS[asked.design.unit]
     balance = " (label marginals made equal)" if result.label_balanced else ""
     total = "" if asked.design.unit == "log" else f", {asked.rows:,} in all,"
-    console.print(
-        Text(
-            f"{asked.size:,} {unit}{total} are enough to certify at most {decimal_above(table.width, 6).rstrip('0')} "
-            f"more than the worst-case advantage with confidence {percent(result.confidence)}, for an adversary who "
-            f"tells {printable(worlds(result))}{balance} in the {result.game.name} game (method {asked.method}).",
-            style="bold",
-        )
+    console = headline(
+        f"{asked.size:,} {unit}{total} are enough to certify at most {decimal_above(table.width, 6).rstrip('0')} "
+        f"more than the worst-case advantage with confidence {percent(result.confidence)}, for an adversary who "
+        f"tells {printable(worlds(result))}{balance} in the {result.game.name} game (method {asked.method}).",
+        console,
     )
-    console.print()
     grid = Table(box=None, pad_edge=False, header_style="bold")
     grid.add_column("method")
     names = [] if asked.design.unit == "log" else [f"per {asked.design.unit}"]

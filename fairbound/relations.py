@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from fairbound.bounds.alphabet import Symbol, canonical, from_text, intersections, missing_value
-from fairbound.bounds.errors import EmptyInputError, FileFormatError
-from fairbound.logs import beginning, log_files, log_reader, one_line
+from fairbound.bounds.errors import FileFormatError
+from fairbound.logs import beginning, connect, identifier, log_files, log_reader, reading
 from fairbound.tally import MAX_SYMBOLS, Columns, distinct, too_many
 
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
@@ -49,22 +49,12 @@ class Relation:
         self.where = files[0].name if len(files) == 1 else f"{len(files)} files"
         parts, self.locations = [], []
         for path in files:
-            with self._errors():
+            with reading(self.where, is_parquet=not self.is_text):
                 reader, location = log_reader(connection, path.absolute(), columns, is_parquet=not self.is_text)
-            names = ", ".join(f'"{name.replace(chr(34), chr(34) * 2)}" AS c{i}' for i, name in enumerate(columns.names))
+            names = ", ".join(f"{identifier(name)} AS c{i}" for i, name in enumerate(columns.names))
             parts.append(f"SELECT {names} FROM {reader}")
             self.locations.append(location)
         self.sql = "(" + " UNION ALL ".join(parts) + ")"
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        import duckdb
-
-        try:
-            yield
-        except duckdb.Error as error:
-            kind = "CSV" if self.is_text else "Parquet"
-            raise FileFormatError(f"{self.where} cannot be read as {kind}: {one_line(str(error))}") from None
 
     def execute(self, query: str, parameters: Sequence[Any] = ()) -> Any:
         """
@@ -75,7 +65,7 @@ class Relation:
         FileFormatError
             If a file cannot be read to its end.
         """
-        with self._errors():
+        with reading(self.where, is_parquet=not self.is_text):
             given = [*parameters, *(self.locations if "{log}" in query else ())]
             return self._connection.execute(query.replace("{log}", self.sql), given)
 
@@ -134,14 +124,5 @@ def relation(columns: Columns, paths: Paths) -> Iterator[Relation]:
     ------
     FileFormatError, UnknownColumnError, EmptyInputError
     """
-    import duckdb
-
-    with tempfile.TemporaryDirectory(prefix="fairbound-") as spill, duckdb.connect(":memory:") as connection:
-        connection.execute("SET temp_directory = ?", [spill])
-        connection.execute("SET preserve_insertion_order = false")
+    with tempfile.TemporaryDirectory(prefix="fairbound-") as spill, connect(spill) as connection:
         yield Relation(connection, columns, paths)
-
-
-def no_rows(where: str) -> EmptyInputError:
-    """The error for files without rows."""
-    return EmptyInputError(f"{where} has a header but no rows.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,16 +11,15 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from fairbound.bounds.alphabet import missing_value, printable
+from fairbound.bounds.alphabet import missing_value
 from fairbound.bounds.certificate import Certificate
 from fairbound.bounds.certify import Certification, certify_counts
 from fairbound.bounds.counting import cross_tabulate
 from fairbound.bounds.counts import Counts
 from fairbound.bounds.errors import FairboundError, FileFormatError, NumberError, UnknownColumnError
-from fairbound.bounds.rational import decimal_above, float_above
+from fairbound.bounds.rational import float_above
 from fairbound.bounds.scores import (
     LABELS_SAY_NOTHING,
     ScoreCertification,
@@ -34,10 +32,11 @@ from fairbound.bounds.scores import (
     outside_range,
     read_scores,
 )
-from fairbound.console import bullets
-from fairbound.describe import above, percent, percent_above, worlds
+from fairbound.console import NumbersTable, bullets, headline, print_gate
+from fairbound.describe import above, label_shift, percent, percent_above, sentence, worlds
 from fairbound.ingest import count_files, read_pair
-from fairbound.relations import Relation, no_rows, relation
+from fairbound.logs import no_rows
+from fairbound.relations import Relation, relation
 from fairbound.tally import MAX_COMBINATIONS, Columns, like
 
 _BLOCKS = 2**15
@@ -394,24 +393,14 @@ def print_scores(
         Where the certificate was written.
     console : rich.console.Console, optional
     """
-    console = console or Console(highlight=False, soft_wrap=False)
-    console.print(Text(verdict(result), style="bold"))
-    console.print()
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("")
-    table.add_column("measured", justify="right")
-    table.add_column(f"at most ({percent(result.confidence)})", justify="right")
+    console = headline(verdict(result), console)
+    table = NumbersTable("", result.confidence)
     per_label = zip(result.counts.labels, result.distances.per_label, result.upper_distances.per_label, strict=True)
     for label, point, upper in per_label:
-        name = printable(f"Kolmogorov-Smirnov distance, label {label}")
-        table.add_row(Text(name), f"{float(point):.4f}", above(upper))
-    for pair in result.pairs:
-        table.add_row(Text(printable(f"advantage, {pair.name}")), f"{float(pair.point):.4f}", above(pair.upper))
-    if len(result.pairs) > 1:
-        table.add_row("advantage, worst pair", f"{float(result.point):.4f}", above(result.upper), style="bold")
+        table.add(f"Kolmogorov-Smirnov distance, label {label}", point, upper)
+    table.add_advantages(result)
     console.print(table)
     console.print()
-    worst = result.worst.pair
     merged = len(result.scores.merged)
     facts = [
         f"{result.counts.rows} rows, {len(result.counts.groups)} groups, {len(result.counts.labels)} labels, scores "
@@ -419,34 +408,18 @@ def print_scores(
         + (f" (between some, {merged}, lie several scores; distances are never rounded down)" if merged else "")
         + f"; value by T7, {result.number} bands and limits (Dvoretzky-Kiefer-Wolfowitz-Massart or exact; "
         "Clopper-Pearson).",
-        f"Of the distance {float(worst.distance):.4f} between the worlds ({printable(result.worst.name)}), label shift "
-        f"makes up {float(worst.label_shift):.4f}.",
+        label_shift(result),
     ]
     if hard is not None:
         facts.append(side_by_side(result, hard))
     bullets(console, "What went in", facts)
     bullets(console, "Assumptions", list(result.assumptions))
-    bullets(console, "Not covered", [f"{line[0].upper()}{line[1:]}." for line in result.not_covered])
+    bullets(console, "Not covered", list(map(sentence, result.not_covered)))
     console.print(Text(STATEMENT))
     print_gate(console, result.upper, limit, certificate)
 
 
-def print_gate(
-    console: Console, upper: Fraction, limit: Fraction | None, certificate: tuple[Path, Certificate] | None = None
-) -> None:
-    """Say where the certificate is, and whether a bound is within a limit."""
-    if certificate is not None:
-        path, content = certificate
-        console.print(Text(f"Certificate: {path} ({content.digest[:23]}...); check it with:"), soft_wrap=True)
-        console.print(Text(f"fairbound check {shlex.quote(str(path))}"), soft_wrap=True)
-    if limit is not None and upper <= limit:
-        bound = decimal_above(upper, 12)
-        console.print(Text(f"HOLDS: the bound {bound} is at most {float(limit):g}.", style="green"))
-    elif limit is not None:
-        console.print(Text(f"FAILS: the bound {above(upper)} is above {float(limit):g}.", style="bold red"))
-
-
-STATEMENT = f"{LABELS_SAY_NOTHING[0].upper()}{LABELS_SAY_NOTHING[1:]}."
+STATEMENT = sentence(LABELS_SAY_NOTHING)
 
 
 def binned(bins: int, score_range: tuple[float, float]) -> str:

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from fairbound.bounds.alphabet import Symbol, printable
@@ -23,10 +22,10 @@ from fairbound.bounds.two_models import (
     TwoModelCertification,
     certify_paired_counts,
 )
-from fairbound.console import bullets
-from fairbound.describe import above, percent, percent_above
-from fairbound.relations import no_rows, relation
-from fairbound.scores import print_gate
+from fairbound.console import NumbersTable, bullets, headline, print_gate
+from fairbound.describe import above, percent, percent_above, sentence
+from fairbound.logs import no_rows
+from fairbound.relations import relation
 from fairbound.tally import MAX_COMBINATIONS, Columns, like
 
 
@@ -197,18 +196,12 @@ def print_two_models(
         The largest acceptable advantage.
     console : rich.console.Console, optional
     """
-    console = console or Console(highlight=False, soft_wrap=False)
-    console.print(Text(verdict(result), style="bold"))
-    console.print()
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("distance of the two models")
-    table.add_column("measured", justify="right")
-    table.add_column(f"at most ({percent(result.confidence)})", justify="right")
+    console = headline(verdict(result), console)
+    table = NumbersTable("distance of the two models", result.confidence)
     for a, group in enumerate(result.counts.groups):
         for y, label in enumerate(result.counts.labels):
-            name = printable(f"group {group}, label {label}")
-            table.add_row(Text(name), f"{float(result.distances[a][y]):.4f}", above(result.upper_distances[a][y]))
-    table.add_row("largest", f"{float(result.point):.4f}", above(result.upper), style="bold")
+            table.add(f"group {group}, label {label}", result.distances[a][y], result.upper_distances[a][y])
+    table.add("largest", result.point, result.upper, "bold")
     console.print(table)
     console.print()
     facts = [
@@ -231,7 +224,7 @@ def print_two_models(
         )
     bullets(console, "What went in", facts)
     bullets(console, "Assumptions", list(result.assumptions))
-    bullets(console, "Not covered", [f"{line[0].upper()}{line[1:]}." for line in result.not_covered])
+    bullets(console, "Not covered", list(map(sentence, result.not_covered)))
     console.print(Text(EQUALIZED_ODDS_IS_SILENT))
     print_gate(console, result.upper, limit)
 

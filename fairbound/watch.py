@@ -35,6 +35,7 @@ from fairbound.bounds.rational import decimal_above, decimal_below, to_fraction
 from fairbound.bounds.sequential import Alarm, Monitor, MonitorPlan
 from fairbound.describe import percent
 from fairbound.ingest import refuse_overwriting
+from fairbound.logs import read_header
 from fairbound.tally import Columns, Tally
 
 SCHEMA = "fairbound.watch/1"
@@ -165,16 +166,9 @@ class _CsvStream:
         text = self._decode(line).lstrip("\ufeff")
         if "\r" in text.rstrip("\r\n"):
             raise FileFormatError(f"{self.name} is no CSV: its first line ends in a lone CR.")
-        # The same choice as for a whole file: the delimiter that shows the wanted columns, or the most of them.
-        wanted = settings.columns.names
-        splits = {delimiter: next(csv.reader([text], delimiter=delimiter), []) for delimiter in ",;\t|"}
-        self.delimiter, names = max(splits.items(), key=lambda item: (set(wanted) <= set(item[1]), len(item[1])))
-        settings.columns.require(names, self.name)
-        for name in wanted:
-            if names.count(name) > 1:
-                raise FileFormatError(f"{self.name} has {names.count(name)} columns called {name!r}; keep one.")
+        self.delimiter, names = read_header(text, settings.columns, self.name)
         self.width = len(names)
-        self.positions = tuple(names.index(name) for name in wanted)
+        self.positions = tuple(names.index(name) for name in settings.columns.names)
 
     def _read(self) -> bytes:
         # Whatever is there: a pipe must not wait for a whole chunk.

@@ -89,7 +89,7 @@ def test_rate_limits_and_operating_points_bite():
 
 
 @pytest.mark.parametrize("game", sorted(GAMES))
-def test_certificates_check_and_every_changed_number_is_refused(game):
+def test_certificates_check_and_every_changed_number_is_refused(game, numbers, changed):
     known = Knowledge.nothing(PAIR).equalized_odds(F(1, 7)).accuracy(POPULATION, F(17, 20))
     data = json.loads(json.dumps(worst_case_given(PAIR, known, game).certificate().data))
     assert "exactly" in check.check(data)
@@ -99,15 +99,9 @@ def test_certificates_check_and_every_changed_number_is_refused(game):
         forged["digest"] = check.digest(forged)
         with pytest.raises(CheckError):
             check.check(forged)
-    for path in _numbers(data):
-        forged = copy.deepcopy(data)
-        node = forged
-        for key in path[:-1]:
-            node = node[key]
-        old = node[path[-1]]
-        node[path[-1]] = old + 1 if isinstance(old, int) else str(F(old) + F(1, 1000))
+    for path in numbers(data):
         with pytest.raises(CheckError):
-            check.check(forged)
+            check.check(changed(data, path, 1))
 
 
 @pytest.mark.parametrize(
@@ -131,14 +125,6 @@ def test_malformed_knowledge_certificates_are_refused(edit, message):
     data["digest"] = check.digest(data)
     with pytest.raises(CheckError, match=message):
         check.check(data)
-
-
-def _numbers(node, path=()):
-    items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
-    for key, value in items:
-        yield from _numbers(value, (*path, key))
-    if type(node) is int or (isinstance(node, str) and check._FRACTION.fullmatch(node)):
-        yield path
 
 
 def test_contradictions_and_misfits_are_errors():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import math
 from fractions import Fraction
@@ -16,7 +15,7 @@ from hypothesis import strategies as st
 from scipy.stats import ks_2samp, kstwo
 
 from fairbound.bounds import CompositionPair, Counts, Disparities, certify_counts, check, scores, worst_case_advantage
-from fairbound.bounds.check import _FRACTION, CheckError
+from fairbound.bounds.check import CheckError
 from fairbound.bounds.errors import (
     AlphabetError,
     CompositionError,
@@ -280,26 +279,8 @@ def body(options, n=500, digits=1):
     return {"schema": check.SCORES_SCHEMA, **json.loads(json.dumps(result.certificate_body())), "digest": "-"}
 
 
-def numbers(node, path=()):
-    items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
-    for key, value in items:
-        yield from numbers(value, (*path, key))
-    if (isinstance(node, int) and not isinstance(node, bool)) or (isinstance(node, str) and _FRACTION.fullmatch(node)):
-        yield path
-
-
-def changed(data, path, step):
-    data = copy.deepcopy(data)
-    node = data
-    for key in path[:-1]:
-        node = node[key]
-    old = node[path[-1]]
-    node[path[-1]] = old + step if isinstance(old, int) else str(F(old) + F(step, 1000))
-    return data
-
-
 @pytest.mark.parametrize("options", CASES.values(), ids=CASES)
-def test_certificates_hold_and_no_changed_number_changes_what_is_proved(options):
+def test_certificates_hold_and_no_changed_number_changes_what_is_proved(options, numbers, changed):
     data = body(options)
     verified = check._check_scores(data)
     assert "confidence 0.95" in verified
@@ -322,7 +303,7 @@ def test_certificates_hold_and_no_changed_number_changes_what_is_proved(options)
             assert still == verified
 
 
-def test_certificates_of_merged_blocks():
+def test_certificates_of_merged_blocks(changed):
     data = body({}, n=20_000, digits=None)
     assert data["counts"]["merged"]
     assert check._check_scores(data)

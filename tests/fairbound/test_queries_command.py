@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 from fractions import Fraction
 
 import pytest
 
-from fairbound import cli
 from fairbound.bounds import Channel, CompositionPair, Counts, certify_counts, channel_advantage_after, worst_case_after
 from fairbound.describe import many_draws
 
@@ -19,21 +17,6 @@ GIVEN = CompositionPair.from_dict(
     TABLE.groups,
     TABLE.labels,
 )
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    def invoke(*arguments):
-        monkeypatch.setattr(sys, "argv", ["fairbound", *map(str, arguments)])
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as stopped:
-            status = stopped.code or 0
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return invoke
 
 
 @pytest.mark.parametrize(

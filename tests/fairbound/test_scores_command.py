@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from fractions import Fraction
 
 import numpy as np
@@ -12,7 +11,6 @@ import polars as pl
 import pytest
 
 import fairbound
-from fairbound import cli
 from fairbound import scores as front
 from fairbound.bounds import certify_counts, certify_score_counts
 from fairbound.bounds.errors import FileFormatError, MissingValueError, NumberError, UnknownColumnError
@@ -20,23 +18,6 @@ from fairbound.scores import count_bins, count_bins_file, count_score_file, coun
 
 N = 3000
 COLUMNS = ("--label", "income", "--group", "sex")
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Run the command line in this process; (exit status, standard output, standard error)."""
-
-    def invoke(*arguments):
-        monkeypatch.setattr(sys, "argv", ["fairbound", *map(str, arguments)])
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as stopped:
-            status = stopped.code or 0
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return invoke
 
 
 @pytest.fixture(scope="module")

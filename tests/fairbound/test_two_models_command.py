@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from fractions import Fraction
 
 import numpy as np
@@ -11,30 +10,12 @@ import pandas as pd
 import pytest
 
 import fairbound
-from fairbound import cli
 from fairbound.bounds import certify_paired_counts
 from fairbound.bounds.errors import LengthMismatchError, MissingValueError, ScoresError
 from fairbound.two_models import count_two_models_file
 
 N = 2000
 COLUMNS = ("--label", "income", "--group", "sex", "--model-0", "strict", "--model-1", "lenient")
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Run the command line in this process; (exit status, standard output, standard error)."""
-
-    def invoke(*arguments):
-        monkeypatch.setattr(sys, "argv", ["fairbound", *map(str, arguments)])
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as stopped:
-            status = stopped.code or 0
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return invoke
 
 
 @pytest.fixture(scope="module")

@@ -9,13 +9,13 @@ import sys
 import threading
 import time
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairbound import cli
 from fairbound.bounds.errors import (
     AlphabetError,
     FileFormatError,
@@ -61,18 +61,9 @@ def monitored(table):
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    def invoke(*arguments):
-        monkeypatch.setattr(sys, "argv", ["fairbound", "watch", *map(str, arguments)])
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as stopped:
-            status = stopped.code or 0
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return invoke
+def watch(run):
+    """Run `fairbound watch` in this process."""
+    return partial(run, "watch")
 
 
 def test_a_file_is_the_stream_of_its_rows(log):
@@ -83,17 +74,17 @@ def test_a_file_is_the_stream_of_its_rows(log):
     assert result.monitor.to_dict() == expected.to_dict()
 
 
-def test_the_command_line_alarms_with_one_line_and_status_1(run, log):
+def test_the_command_line_alarms_with_one_line_and_status_1(watch, log):
     options = ("--max-advantage", "0.1", "--window", 1000, "--groups", "a,b", "--labels", "0,1")
     alarm = monitored(CHANGING).alarm
-    status, out, err = run(log, *options)
+    status, out, err = watch(log, *options)
     assert status == 1
     assert err == ""
     assert out.startswith(f"ALARM at row {alarm.row}: over the rows after row {alarm.since} (start {alarm.start}) ")
     assert "for a / b is 0.1" in out
     assert "above 0.1 (T1's value, labelled game, confidence 95 %)" in out
     assert out.count("\n") == 1
-    status, out, _ = run(log, *options, "--json")
+    status, out, _ = watch(log, *options, "--json")
     begin, event = map(json.loads, out.splitlines())
     assert status == 1
     assert (begin["event"], begin["groups"], begin["outputs"], begin["quantity"]) == ("begin", ["a", "b"], [0, 1], "T1")
@@ -103,16 +94,16 @@ def test_the_command_line_alarms_with_one_line_and_status_1(run, log):
     assert event["limit"] < event["lower"] <= alarm.lower
 
 
-def test_a_fair_log_ends_with_limits_and_status_0(run, tmp_path):
+def test_a_fair_log_ends_with_limits_and_status_0(watch, tmp_path):
     path = tmp_path / "log.csv"
     path.write_text(HEADER + lines(rows(5000, 0.05)))
     options = ("--max-advantage", "0.1", "--groups", "a,b", "--labels", "0,1", "--game", "correctness")
-    status, out, _ = run(path, *options)
+    status, out, _ = watch(path, *options)
     assert status == 0
     assert out.startswith("No alarm in 5000 rows; if the rates were constant, the advantage is between ")
     assert "correctness game" in out
     assert "Not covered" in out
-    status, out, _ = run(path, *options, "--json")
+    status, out, _ = watch(path, *options, "--json")
     end = json.loads(out.splitlines()[-1])
     assert status == 0
     assert end["event"] == "end"
@@ -153,14 +144,14 @@ def test_learned_alphabets_are_those_that_occur_first(log):
     assert result.monitor.to_dict()["counts"] == table.tolist()
 
 
-def test_rows_too_few_to_learn_from_are_said_to_be(run, tmp_path):
+def test_rows_too_few_to_learn_from_are_said_to_be(watch, tmp_path):
     path = tmp_path / "log.csv"
     path.write_text(HEADER + lines(CHANGING[:50]))
-    status, out, _ = run(path, "--max-advantage", "0.1")
+    status, out, _ = watch(path, "--max-advantage", "0.1")
     assert status == 0
     assert "too few" in out
     path.write_text(HEADER + "a,0,0\n" * 200)
-    status, _, err = run(path, "--max-advantage", "0.1")
+    status, _, err = watch(path, "--max-advantage", "0.1")
     assert status == 2
     assert "only one group" in err
     assert "--groups" in err
@@ -239,9 +230,9 @@ def test_a_missing_value_that_is_declared_is_a_symbol(tmp_path):
     assert run_watch(str(path), WatchSettings("1", groups=("none", "b"), labels=(0, 1))).rows == 2
 
 
-def test_errors_end_with_status_2_and_one_line(run, tmp_path):
+def test_errors_end_with_status_2_and_one_line(watch, tmp_path):
     for arguments in ((tmp_path / "absent.csv",), (tmp_path,), ("-", "--state", tmp_path / "state.json")):
-        status, out, err = run(*arguments, "--max-advantage", "0.1")
+        status, out, err = watch(*arguments, "--max-advantage", "0.1")
         assert (status, out) == (2, "")
         assert err.count("\n") == 1
         assert err.startswith("fairbound: error: ")
@@ -315,9 +306,9 @@ def test_a_watch_that_was_killed_goes_on_without_reading_again(log, tmp_path, mo
     assert result.monitor.to_dict() == monitored(CHANGING).to_dict()
 
 
-def test_a_state_tells_of_its_alarm_again(run, log, tmp_path):
+def test_a_state_tells_of_its_alarm_again(watch, log, tmp_path):
     options = (log, "--max-advantage", "0.1", "--window", 1000, "--state", tmp_path / "state.json")
-    first, second = run(*options), run(*options)
+    first, second = watch(*options), watch(*options)
     assert first == second
     assert first[0] == 1
 
@@ -426,16 +417,16 @@ def forged(data):
         lambda data: forged({**data, "monitor": []}),
     ],
 )
-def test_a_spoiled_state_is_refused(tmp_path, run, spoil):
+def test_a_spoiled_state_is_refused(tmp_path, watch, spoil):
     path, state = tmp_path / "log.csv", tmp_path / "state.json"
     path.write_text(HEADER + lines(CHANGING[:1000]))
     options = (path, "--max-advantage", "0.1", "--groups", "a,b", "--labels", "0,1", "--state", state)
-    assert run(*options)[0] == 0
+    assert watch(*options)[0] == 0
     data = json.loads(state.read_text())
     state.write_text(forged(data))
-    assert run(*options)[0] == 0
+    assert watch(*options)[0] == 0
     state.write_text(spoil(data))
-    status, out, err = run(*options)
+    status, out, err = watch(*options)
     assert (status, out) == (2, "")
     assert err.count("\n") == 1
     assert "unexpected" not in err
