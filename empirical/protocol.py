@@ -1,122 +1,32 @@
 """The biased distribution protocol (arXiv:2606.01719).
 
-A base model is trained on a draw of one pure group, G0, and then fine-tuned on a draw of the other, G1, mixed with
-a rehearsal share of G0. Beside fair fine-tuning stand its controls: the base model itself, fine-tuning of the same
-length without the constraint, and a model trained from scratch on both groups.
+A base model is trained on a draw of one group, G0, and then fine-tuned on a draw of the other, G1, mixed with a
+rehearsal share of G0. Beside fair fine-tuning stand its controls: the base model itself, fine-tuning of the same
+length without the constraint, and models trained on both groups in other ways.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import platform
-import time
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
+from dataclasses import dataclass
+from fractions import Fraction
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
-from fairbound.empirical.data import Dataset, load_dataset
-from fairbound.empirical.errors import ProtocolError, RehearsalCappedWarning, UnknownGroupError
-from fairbound.empirical.fair_fine_tuning import FairFineTuner
+from fairbound.bounds import CompositionPair, Counts
+from fairbound.empirical.data import Dataset
+from fairbound.empirical.errors import NearConstantWarning
 from fairbound.empirical.measurement import measure
-from fairbound.empirical.models import TabularClassifier
-from fairbound.empirical.splits import stratified_split
-from fairbound.empirical.torch_tools import derived_seed, one_thread
-
-SCHEMA = "fairbound.protocol/1"
-
-#: Stages in the order in which they run.
-STAGES = ("base", "fine_tuned", "fft", "pooled")
-
-
-@dataclass(frozen=True)
-class ProtocolConfig:
-    """Settings that are not about the data; together with those they make the configuration hash.
-
-    Attributes
-    ----------
-    train, validation : float
-        Shares of the rows; the rest is the certification split.
-    reference_rows : int
-        Rows of G0 that serve the constraint alone when `rehearsal` is 0.
-    confidence : float
-        Joint level of the upper bounds.
-    tau : float
-        Detection threshold of the paper.
-    model : dict
-        Keyword arguments of `TabularClassifier` for the base and the pooled model.
-    fine_tuning : dict
-        Keyword arguments of `FairFineTuner` for the fine-tuned and the fft stage.
-    """
-
-    train: float = 0.5
-    validation: float = 0.15
-    reference_rows: int = 512
-    confidence: float = 0.95
-    tau: float = 0.1
-    model: dict[str, Any] = field(default_factory=dict)
-    fine_tuning: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class ProtocolPlan:
-    """One configuration of the protocol, checked against its data set; a seed makes it a run.
-
-    Attributes
-    ----------
-    dataset : Dataset
-    attribute, start, other : str
-        The sensitive attribute, G0 and G1.
-    rehearsal : float
-        Rows of G0 mixed into the fine-tuning, as a fraction of the rows of G1.
-    include_attribute : bool
-        Whether models see the attribute.
-    config : ProtocolConfig
-    """
-
-    dataset: Dataset
-    attribute: str
-    start: str
-    other: str
-    rehearsal: float
-    include_attribute: bool
-    config: ProtocolConfig
-
-    def settings(self) -> dict[str, Any]:
-        """Everything but the seed that the results are a function of.
-
-        Returns
-        -------
-        dict
-            JSON-ready.
-        """
-        return {
-            "schema": SCHEMA,
-            "dataset": self.dataset.name,
-            "data_sha256": dict(self.dataset.info.sha256),
-            "attribute": self.attribute,
-            "start": self.start,
-            "other": self.other,
-            "rehearsal": self.rehearsal,
-            "include_attribute": self.include_attribute,
-            "config": asdict(self.config),
-        }
-
-    def config_hash(self) -> str:
-        """SHA-256 of `settings`, the first 16 hexadecimal digits.
-
-        Returns
-        -------
-        str
-        """
-        text = json.dumps(self.settings(), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+from fairbound.empirical.plan import STAGES, ProtocolConfig, ProtocolPlan, plan_protocol
+from fairbound.empirical.run_rows import take_rows
+from fairbound.empirical.stages import FittedStage, NotApplicable, Run, frozen_features, make_classifier
+from fairbound.empirical.torch_tools import one_thread
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +36,8 @@ class ProtocolResult:
     Attributes
     ----------
     record : dict
-        JSON-ready: settings, row counts and, under "stages", the measurements of each stage.
+        JSON-ready: settings, row counts, under "stages" the measurements of each stage, and under "skipped" why a
+        stage was not run.
     logs : dict from str to pandas.DataFrame
         Prediction log of each stage on the certification split: columns label, prediction, group.
     models : dict from str to estimator
@@ -135,7 +46,7 @@ class ProtocolResult:
 
     record: dict[str, Any]
     logs: dict[str, pd.DataFrame]
-    models: dict[str, TabularClassifier | FairFineTuner]
+    models: dict[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
         """The record.
@@ -147,57 +58,6 @@ class ProtocolResult:
         return self.record
 
 
-def plan_protocol(
-    dataset: str | Dataset,
-    *,
-    attribute: str,
-    start: str,
-    other: str | None = None,
-    rehearsal: float = 0.5,
-    include_attribute: bool = True,
-    config: ProtocolConfig | None = None,
-) -> ProtocolPlan:
-    """Check the settings of a protocol against its data set.
-
-    Parameters
-    ----------
-    dataset, attribute, start, other, rehearsal, include_attribute, config
-        As in `run_protocol`.
-
-    Returns
-    -------
-    ProtocolPlan
-
-    Raises
-    ------
-    UnknownAttributeError, UnknownGroupError, ProtocolError
-        As in `run_protocol`.
-    """
-    data = load_dataset(dataset) if isinstance(dataset, str) else dataset
-    config = config or ProtocolConfig()
-    groups = [str(g) for g in np.unique(data.groups_of(attribute))]
-    for name in (start, other):
-        if name is not None and name not in groups:
-            raise UnknownGroupError(f"{attribute} of {data.name} has no group {name!r}; it has: {', '.join(groups)}.")
-    rest = [g for g in groups if g != start]
-    if other is None:
-        if len(rest) != 1:
-            raise UnknownGroupError(
-                f"{attribute} of {data.name} has {len(groups)} groups; name the one to compare with {start!r} as "
-                f"`other`: {', '.join(rest)}."
-            )
-        other = rest[0]
-    if other == start:
-        raise UnknownGroupError(f"start and other are both {start!r}; the protocol compares two groups.")
-    if not 0 <= rehearsal <= 1:
-        raise ProtocolError(f"rehearsal={rehearsal} is not a fraction of the rows of {other!r} in [0, 1].")
-    if not (config.train > 0 and config.validation > 0 and config.train + config.validation < 1):
-        raise ProtocolError("train and validation must be positive shares that leave rows to certify on.")
-    if rehearsal == 0 and config.reference_rows < 1:
-        raise ProtocolError("Without rehearsal the constraint needs reference_rows >= 1 of the starting group.")
-    return ProtocolPlan(data, attribute, start, other, float(rehearsal), include_attribute, config)
-
-
 def run_protocol(
     dataset: str | Dataset,
     *,
@@ -205,38 +65,46 @@ def run_protocol(
     start: str,
     other: str | None = None,
     rehearsal: float = 0.5,
+    alpha0: float | str | Fraction = 0,
+    alpha1: float | str | Fraction = 1,
     include_attribute: bool = True,
     seed: int = 0,
     config: ProtocolConfig | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> ProtocolResult:
-    """Run every stage of the biased distribution protocol once.
+    """Run the stages of the biased distribution protocol once.
 
     The rows of the two groups are split into train, validation and certification parts, stratified by group and
-    label. Epochs of the base and the pooled model are chosen on validation rows; every figure of the record comes
-    from the certification part, which is touched once per stage. Rows of further groups are dropped (the record
-    says how many).
+    label. Every choice (epochs, candidates, thresholds) is made on validation rows; every figure of the record but
+    "validation" comes from the certification part, which is touched once per stage. Rows of further groups are
+    dropped (the record says how many).
 
     Parameters
     ----------
     dataset : str or Dataset
-        A name for `load_dataset`, or a data set.
+        A name for `load_dataset`, or a data set of any modality and number of classes.
     attribute : str
-        Sensitive attribute.
+        Sensitive attribute, or an intersection such as ``"sex & race"``.
     start : str
         G0, the group on which the base model is trained.
     other : str, optional
-        G1, the group to fine-tune on; may be left out if exactly one other group exists.
+        G1, the group to fine-tune on; may be left out if exactly one other group exists. As G0 or G1, "all others" is
+        everybody who is not in the other one.
     rehearsal : float, default 0.5
-        Rows of G0 mixed in, as a fraction of the rows of G1. With 0 no row of G0 counts in the loss, and
-        ``config.reference_rows`` of them serve the constraint alone: a gap cannot be measured on one group.
+        Rows of the starting world mixed in, as a fraction of the rows of the other. With 0 and pure groups no row of
+        G0 counts in the loss; ``config.without_rehearsal`` says how the constraint is stated then.
+    alpha0, alpha1 : number, default 0 and 1
+        Share of G1 in the two worlds, ``alpha0 < alpha1``. The base model is trained on a draw of world 0 and
+        fine-tuned on a draw of world 1, which share no row (see `fairbound.empirical.run_rows.draw_worlds`), and
+        the bounds are those of telling these two worlds apart, ``W = alpha1 - alpha0`` in the raw game.
     include_attribute : bool, default True
-        Whether the attribute is a model input. The base model never sees it vary, so it does not respond to it.
+        Whether the attribute is a model input. A base model of one group never sees it vary, so it does not respond
+        to it. Images and texts have no such input.
     seed : int, default 0
         Splits, initial weights and batches are a function of it.
     config : ProtocolConfig, optional
     progress : callable, optional
-        Called with the name of each stage before it runs.
+        Called with the name of each stage before it is trained, and while frozen features are computed.
 
     Returns
     -------
@@ -251,12 +119,14 @@ def run_protocol(
     ProtocolError
         If a share or a fraction is out of range.
     MissingCellError
-        If a group has no certification rows of a label.
+        If a part lacks a label of a group.
 
     Warns
     -----
     RehearsalCappedWarning
-        If G0 has fewer training rows than the rehearsal asks for.
+        If the starting world has fewer training rows than the rehearsal asks for.
+    NearConstantWarning
+        If a stage gives nearly every certification row one label.
     """
     plan = plan_protocol(
         dataset,
@@ -264,6 +134,8 @@ def run_protocol(
         start=start,
         other=other,
         rehearsal=rehearsal,
+        alpha0=alpha0,
+        alpha1=alpha1,
         include_attribute=include_attribute,
         config=config,
     )
@@ -278,7 +150,7 @@ def execute(plan: ProtocolPlan, seed: int, progress: Callable[[str], None] | Non
     plan : ProtocolPlan
     seed : int
     progress : callable, optional
-        Called with the name of each stage before it runs.
+        Called with the name of each stage before it is trained, and while frozen features are computed.
 
     Returns
     -------
@@ -287,130 +159,133 @@ def execute(plan: ProtocolPlan, seed: int, progress: Callable[[str], None] | Non
     Raises
     ------
     MissingCellError
-        If a group has no certification rows of a label.
+        If a part lacks a label of a group.
     """
-    rows = _Rows(plan, seed)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        result = _execute(plan, seed, progress)
+    for message in dict.fromkeys((str(warning.message), warning.category) for warning in told):
+        warnings.warn(message[0], message[1], stacklevel=3)
+    result.record["warnings"] = sorted({str(warning.message) for warning in told})
+    return result
+
+
+def prepare_features(plan: ProtocolPlan, progress: Callable[[int, int], None] | None = None) -> None:
+    """Compute the frozen features of all rows of the two groups, so that no stage is charged for them.
+
+    Parameters
+    ----------
+    plan : ProtocolPlan
+        Of a table, or with networks that are trained whole: nothing is done.
+    progress : callable, optional
+        Called with the number of rows done and in all, while there are rows whose features are not kept yet.
+
+    Raises
+    ------
+    DataUnavailableError, DataIntegrityError
+        See `fairbound.empirical.features.FrozenFeatures.transform`.
+    """
+    encoder = frozen_features(make_classifier(plan, 0), progress)
+    if encoder is not None:
+        kept = np.flatnonzero(np.isin(plan.group, plan.worlds.groups))
+        encoder.transform(take_rows(plan.dataset.features, kept))
+
+
+def _execute(plan: ProtocolPlan, seed: int, progress: Callable[[str], None] | None) -> ProtocolResult:
+    config = plan.config
+    stages: dict[str, Any] = {}
+    skipped: dict[str, str] = {}
+    logs: dict[str, pd.DataFrame] = {}
+    models: dict[str, Any] = {}
+    with one_thread(), threadpool_limits(1):
+        prepare_features(plan, None if progress is None else lambda done, total: progress(f"features {done}/{total}"))
+        run = Run(plan, seed, progress)
+        rows = run.rows
+        test = rows.parts["certification"]
+        for stage in (name for name in STAGES if name in config.stages):
+            try:
+                fitted = run.stage(stage)
+            except NotApplicable as reason:
+                skipped[stage] = str(reason)
+                continue
+            models[stage] = fitted.model
+            logs[stage], measured = _certify(run, fitted, seed)
+            stages[stage] = {
+                **measured,
+                "validation": run.on_validation(fitted),
+                "notes": fitted.notes,
+                "cpu_seconds": run.seconds[stage],
+            }
+            if measured["near_constant"]:
+                share = measured["largest_prediction_share"]
+                warnings.warn(
+                    f"{stage} gives {share:.2%} of the certification rows one label; a constant predictor has no "
+                    "disparity, so a small one is no achievement here.",
+                    NearConstantWarning,
+                    stacklevel=2,
+                )
     record = plan.settings() | {
         "config_hash": plan.config_hash(),
         "seed": seed,
         "versions": _versions(),
-        "dropped_rows": len(plan.dataset) - int(np.isin(rows.group, (plan.start, plan.other)).sum()),
+        "dropped_rows": rows.dropped,
+        "classes": list(plan.dataset.classes),
         "rows": {part: rows.cell_counts(index) for part, index in rows.parts.items()},
+        "draws": {name: rows.cell_counts(rows.worlds["train"][i]) for i, name in enumerate(("world_0", "world_1"))},
         "rehearsal_rows": len(rows.rehearsal),
         "rehearsal_capped": rows.capped,
         "reference_rows": len(rows.reference),
+        "frozen_rates": rows.frozen,
+        **_raw_game(plan, rows.label[test], rows.group[test]),
+        "stages": stages,
+        "skipped": skipped,
     }
-    stages: dict[str, Any] = {}
-    logs: dict[str, pd.DataFrame] = {}
-    models: dict[str, TabularClassifier | FairFineTuner] = {}
+    return ProtocolResult(record, logs, models)
+
+
+def _certify(run: Run, fitted: FittedStage, seed: int) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Predict and measure the certification part: the only place that touches it."""
+    rows, config = run.rows, run.plan.config
     test = rows.parts["certification"]
-    with one_thread():
-        for stage in STAGES:
-            if progress is not None:
-                progress(stage)
-            began = time.process_time()
-            models[stage] = _fit_stage(stage, plan, rows, seed, models)
-            seconds = time.process_time() - began
-            prediction = models[stage].predict(rows.features.iloc[test])
-            logs[stage] = pd.DataFrame({"label": rows.label[test], "prediction": prediction, "group": rows.group[test]})
-            measured = measure(
-                rows.label[test],
-                prediction,
-                rows.group[test],
-                pair=(plan.start, plan.other),
-                confidence=plan.config.confidence,
-                tau=plan.config.tau,
-                random_state=seed,
-            )
-            stages[stage] = measured | {"cpu_seconds": seconds}
-    return ProtocolResult(record | {"stages": stages}, logs, models)
-
-
-class _Rows:
-    """The rows of a run and what each is used for."""
-
-    def __init__(self, plan: ProtocolPlan, seed: int) -> None:
-        data, config = plan.dataset, plan.config
-        hidden = () if plan.include_attribute else data.attribute_columns.get(plan.attribute, ())
-        self.features = data.features.drop(columns=list(hidden))
-        self.label = data.label
-        self.group = data.groups_of(plan.attribute)
-        rng = np.random.default_rng(derived_seed(seed, 0))
-        kept = np.flatnonzero(np.isin(self.group, (plan.start, plan.other)))
-        fractions = {
-            "train": config.train,
-            "validation": config.validation,
-            "certification": 1 - config.train - config.validation,
-        }
-        strata = 2 * (self.group[kept] == plan.other) + self.label[kept]
-        self.parts = {name: kept[index] for name, index in stratified_split(strata, fractions, rng).items()}
-        self.start_train = self.of_group("train", plan.start)
-        self.other_train = self.of_group("train", plan.other)
-        # One shuffled order, so that a larger rehearsal holds every smaller one of the same seed.
-        shuffled = rng.permutation(self.start_train)
-        wanted = round(plan.rehearsal * len(self.other_train))
-        if plan.rehearsal > 0 and wanted == 0:
-            raise ProtocolError(f"rehearsal={plan.rehearsal:g} of {len(self.other_train)} rows is no row; raise it.")
-        self.capped = wanted > len(shuffled)
-        if self.capped:
-            warnings.warn(
-                f"rehearsal={plan.rehearsal:g} asks for {wanted} rows of {plan.start!r} and only {len(shuffled)} "
-                "exist; larger fractions are the same run.",
-                RehearsalCappedWarning,
-                stacklevel=4,
-            )
-        self.rehearsal = shuffled[:wanted]
-        self.reference = shuffled[: config.reference_rows if plan.rehearsal == 0 else 0]
-
-    def of_group(self, part: str, group: str) -> NDArray[np.int64]:
-        """Rows of one part that belong to one group."""
-        index = self.parts[part]
-        chosen: NDArray[np.int64] = index[self.group[index] == group]
-        return chosen
-
-    def cell_counts(self, index: NDArray[np.int64]) -> dict[str, dict[str, int]]:
-        """Rows by group and label."""
-        return {
-            str(g): {str(y): int(((self.group[index] == g) & (self.label[index] == y)).sum()) for y in (0, 1)}
-            for g in np.unique(self.group[index])
-        }
-
-
-def _fit_stage(
-    stage: str,
-    plan: ProtocolPlan,
-    rows: _Rows,
-    seed: int,
-    models: dict[str, Any],
-) -> TabularClassifier | FairFineTuner:
-    if stage in ("base", "pooled"):
-        validation = rows.parts["validation"]
-        train = rows.parts["train"]
-        if stage == "base":
-            train, validation = rows.start_train, rows.of_group("validation", plan.start)
-        model = TabularClassifier(**{"random_state": derived_seed(seed, 1), **plan.config.model})
-        return model.fit(
-            rows.features.iloc[train],
-            rows.label[train],
-            X_validation=rows.features.iloc[validation],
-            y_validation=rows.label[validation],
-        )
-    settings: dict[str, Any] = {"random_state": derived_seed(seed, 2), **plan.config.fine_tuning}
-    if stage == "fine_tuned":
-        settings["constraint"] = None
-    extra = rows.reference if plan.rehearsal == 0 else rows.rehearsal
-    role = "constraint" if plan.rehearsal == 0 else "both"
-    tuner = FairFineTuner(models["base"], rehearsal_role=role, **settings)
-    return tuner.fit(
-        rows.features.iloc[rows.other_train],
-        rows.label[rows.other_train],
-        sensitive_features=rows.group[rows.other_train],
-        X_rehearsal=rows.features.iloc[extra],
-        y_rehearsal=rows.label[extra],
-        sensitive_features_rehearsal=rows.group[extra],
+    X, label, group = rows.take(test), rows.label[test], rows.group[test]
+    prediction = fitted.predict(X, group)
+    measured = measure(
+        label,
+        prediction,
+        group,
+        worlds=run.plan.worlds,
+        n_classes=rows.n_classes,
+        confidence=config.confidence,
+        tau=config.tau,
+        seed=seed,
+        scores=fitted.scores(X, group, rows.n_classes),
     )
+    return pd.DataFrame({"label": label, "prediction": prediction, "group": group}), measured
+
+
+def _raw_game(plan: ProtocolPlan, label: Any, group: Any) -> dict[str, Any]:
+    """Whether any fairness could bring the raw game under tau."""
+    classes = range(len(plan.dataset.classes))
+    counts = Counts.from_arrays(
+        label, label, sensitive_features=group, groups=plan.worlds.groups, labels=classes, outputs=classes
+    )
+    pair: CompositionPair = plan.worlds.pair(counts)
+    shift, tau = float(pair.label_shift), plan.config.tau
+    reason = None
+    if shift > tau:
+        reason = (
+            f"The label shift of {plan.start} and {plan.other} alone is {shift:.4f} on these rows, above tau = "
+            f"{tau:g}: no fairness constraint can certify the raw game. The label-balanced game asks what the model "
+            "adds."
+        )
+    return {"label_shift": shift, "raw_certifiable": shift <= tau, "raw_reason": reason}
 
 
 def _versions() -> dict[str, str]:
-    names = ("fairbound", "numpy", "pandas", "scikit-learn", "torch")
-    return {"python": platform.python_version()} | {name: version(name) for name in names}
+    found = {"python": platform.python_version()}
+    for name in ("fairbound", "fairlearn", "numpy", "opacus", "pandas", "scikit-learn", "torch"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -22,7 +22,7 @@ GAMES = {"raw": "Raw game", "label_balanced": "Label-balanced game"}
 
 def table(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """
-    The plotted numbers: one row per game and stage, averaged over records.
+    The plotted numbers: one row per game and stage that all records have, averaged over records.
 
     Parameters
     ----------
@@ -32,6 +32,8 @@ def table(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     rows = []
     for game in GAMES:
         for stage in STAGE_NAMES:
+            if any(stage not in record["stages"] for record in records):
+                continue
             measured = [record["stages"][stage] for record in records]
             rows.append(
                 {

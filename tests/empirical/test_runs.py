@@ -11,7 +11,7 @@ from fairbound.empirical import ProtocolConfig, run_many
 from fairbound.empirical.errors import ProtocolError
 from fairbound.empirical.runs import read_runs
 
-QUICK = ProtocolConfig(model={"epochs": 1, "min_steps": 5}, fine_tuning={"min_steps": 20, "epochs": 1})
+QUICK = ProtocolConfig(model={"epochs": 1, "min_steps": 40}, fine_tuning={"min_steps": 20, "epochs": 1})
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_lines_and_logs_are_written(sweep, tmp_path):
     assert [record["seed"] for record in records] == [0, 1]
     names = sorted(path.name for path in (tmp_path / "logs").iterdir())
     assert len(names) == 8
-    assert "made_up-team-a-r0.5-seed1-fft.csv" in names
+    assert f"made_up-team-a-r0.5-{records[1]['config_hash']}-seed1-fft.csv" in names
     for stage, name in records[1]["logs"].items():
         log = pd.read_csv(tmp_path / name)
         assert list(log.columns) == ["label", "prediction", "group"]
@@ -79,12 +79,15 @@ def test_damaged_line_is_reported(sweep, tmp_path):
         sweep([0])
 
 
-def test_another_configuration_with_the_same_log_names_is_refused(sweep):
-    sweep([0])
-    with pytest.raises(ProtocolError, match="another configuration"):
-        sweep([0], include_attribute=False)
-    _, ran = sweep([0], rehearsal=0.25)
-    assert ran == [0]
+def test_configurations_share_a_folder(sweep, tmp_path):
+    first, _ = sweep([0])
+    for changes in ({"include_attribute": False}, {"rehearsal": 0.25}, {"alpha1": 0.9}, {"start": "b"}):
+        records, ran = sweep([0], **changes)
+        assert ran == [0]
+        assert set(records[0]["logs"].values()).isdisjoint(first[0]["logs"].values())
+    again, ran = sweep([0])
+    assert (again, ran) == (first, [])
+    assert len(list((tmp_path / "logs").iterdir())) == 4 * len(read_runs(tmp_path))
 
 
 def test_unusable_folder(sweep, tmp_path):

@@ -105,6 +105,30 @@ def test_fft_writes_runs_and_logs_that_certify_reads(tmp_path, monkeypatch, caps
     assert make_figures(["gap_and_bound"], results=tmp_path, out=tmp_path / "figures")
 
 
+def test_fft_options(tmp_path, monkeypatch, capsys):
+    arguments = ("fft", "german", "--attribute", "sex", "--start", "male", "--out", tmp_path, "--both-directions")
+    arguments += ("--stages", "base,fft,exponentiated_gradient_hidden", "--strength", "5", "--strength", "15")
+    arguments += ("--alpha0", "0.1", "--alpha1", "0.9", "--loss", "label_balanced", "--json")
+    assert invoke(monkeypatch, *arguments) == 0
+    records = json.loads(capsys.readouterr().out)
+    assert [(record["start"], record["other"]) for record in records] == [("male", "female"), ("female", "male")]
+    for record in records:
+        assert set(record["stages"]) == {"base", "fft", "exponentiated_gradient_hidden"}
+        assert (record["alpha0"], record["alpha1"], record["config"]["loss"]) == ("1/10", "9/10", "label_balanced")
+        assert record["stages"]["fft"]["notes"]["candidates"] == [{"penalty": 5.0}, {"penalty": 15.0}]
+
+
+def test_fft_says_when_no_fairness_can_certify_the_raw_game(tmp_path, monkeypatch, capsys):
+    arguments = ("fft", "compas", "--attribute", "race", "--start", "Caucasian", "--other", "African-American")
+    arguments += ("--stages", "pooled", "--out", tmp_path)
+    assert invoke(monkeypatch, *arguments) == 0
+    assert "above tau = 0.1: no fairness constraint can certify the raw game" in capsys.readouterr().out
+    (line,) = (tmp_path / "runs.jsonl").read_text().splitlines()
+    record = json.loads(line)
+    assert not record["raw_certifiable"]
+    assert f"{record['label_shift']:.4f}" in record["raw_reason"]
+
+
 def test_fft_errors_are_one_line(tmp_path, monkeypatch, capsys):
     arguments = ("--attribute", "race", "--start", "Caucasian", "--out", tmp_path)
     assert invoke(monkeypatch, "fft", "compas", *arguments) == 2
