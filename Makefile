@@ -35,7 +35,7 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.fft_adult
 	$(BIN)/python -m benchmarks.watch
 	$(BIN)/python -m benchmarks.certify
-	$(BIN)/python -m benchmarks.coverage
+	$(BIN)/python -m benchmarks.coverage --runs 2000
 
 results: $(STAMP)
 	$(BIN)/fairbound sweep sweeps/main.toml --out results/main

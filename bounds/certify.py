@@ -151,9 +151,10 @@ class Certification:
     def uniformity(self) -> str:
         """What the level is uniform over, in a sentence."""
         if self.limits.method == "fisher":
+            of = "the bound" if len(self.pairs) == 1 else "the largest bound over the pairs"
             return (
-                "The level is that of the largest bound over the pairs, and of each upper limit by itself; for several "
-                "limits at once use the method clopper-pearson or relative-entropy."
+                f"The level is that of {of}, and of each upper limit by itself; for several limits at once use the "
+                "method clopper-pearson or relative-entropy."
             )
         return "All upper limits hold at once with the stated confidence."
 
@@ -163,6 +164,8 @@ class Certification:
         counts = self.counts
         lines = [f"{line[0].upper()}{line[1:]}." for line in self.game.assumptions]
         lines.append("The log's rows are independent draws, and none was used to train, tune or select the model.")
+        chosen = "Game, method and level" if self.limits.method != "fisher" else "Game, method, level and worlds"
+        lines.append(f"{chosen} were chosen without a look at the log.")
         lines.append(
             f"There are no labels but {shown_names(counts.labels)}, and no outputs but {shown_names(counts.outputs)}."
         )
@@ -170,8 +173,6 @@ class Certification:
             lines.append("The two compositions are given, and taken as exact.")
         else:
             lines.append("The groups' label marginals were estimated from the log; their error is covered.")
-            if self.limits.method == "fisher" and len(counts.groups) > 2 and len(self.pairs) == 1:
-                lines.append("The two groups to compare were named without a look at the log.")
         if self.on_missing == "vacuous" and counts.missing_cells():
             a, y = counts.missing_cells()[0]
             lines.append(

@@ -38,6 +38,7 @@ GRID = 10**12
 LARGEST_TAIL = 10**7
 POINT_GRID = 10**15
 MOST_EVENT_OUTPUTS = 6
+MOST_EVENTS = 640
 PAIR_ENTRIES = ("label_shift", "moved", "distance", "plan", "point", "upper")
 MAX_KNOTS = 64
 LIMITS_SHARE, LIMITS_SHARE_RAW = Fraction(1, 10), Fraction(1, 2)
@@ -338,6 +339,11 @@ def _point(value: Any, where: str) -> Fraction:
     return point
 
 
+def tries_events(n_groups: int, n_outputs: int) -> bool:
+    """Whether prices are bounded event by event: a rule on the alphabets alone."""
+    return n_outputs <= MOST_EVENT_OUTPUTS and (n_outputs == 2 or n_groups * 2**n_outputs <= MOST_EVENTS)
+
+
 def label_price(
     ratio: Fraction,
     cells: list[list[int]],
@@ -364,7 +370,7 @@ def label_price(
         Pairs of groups.
     points : list
         Where tangents touch, as exact texts: for each group one rate per event (bit z of the event's number, from 1, is
-        output z); with more than `MOST_EVENT_OUTPUTS` outputs, for each pair share and rate of both groups.
+        output z); where events are not tried (`tries_events`), for each pair share and rate of both groups.
     tails : bool
         Whether D is the binomial tail's; only for few outputs.
     where : str
@@ -380,7 +386,7 @@ def label_price(
         return ratio
     n_outputs = len(cells[0])
     best = Fraction(0)
-    if n_outputs <= MOST_EVENT_OUTPUTS:
+    if tries_events(len(cells), n_outputs):
         best = _best_event(ratio, cells, candidates, points, tails=tails, where=where)
     else:
         for (a, b), texts in zip(candidates, _of_length(points, len(candidates), where), strict=True):
@@ -418,6 +424,7 @@ def _best_event(
     def side(group: int, event: int) -> Fraction:
         return conjugate_above(ratio, inside[group][event], sizes[group], touches[group][event - 1], tails=tails)
 
+    @cache
     def quick(group: int, event: int) -> Fraction:
         """By Pinsker's inequality, D(x) is at least `2 n (x - k/n)^2` above k / n."""
         n = sizes[group]
@@ -850,7 +857,8 @@ def _check(data: dict[str, Any]) -> str:
         f"{_listed(labels)}, outputs {_listed(outputs)}: with confidence {_decimal(confidence)} the advantage of every "
         f"test is at most {_decimal_above(max(uppers))} for {subject} (at the measured rates: {float(max(points)):.6g})"
         + ("; cells without rows count as disparity 1." if data["on_missing"] == "vacuous" else ".")
-        + " Not covered: shadow models, scores, several draws."
+        + " Method and level must have been chosen before the log was seen. Not covered: shadow models, scores, "
+        "several draws."
     )
 
 
@@ -865,7 +873,7 @@ def _read_knots(
     """Knots of every label's price function, with the values that their tangents prove."""
     knots: list[list[tuple[Fraction, Fraction]]] = []
     n_outputs = len(columns[0][0])
-    few = n_outputs <= MOST_EVENT_OUTPUTS
+    few = tries_events(len(columns[0]), n_outputs)
     if few:
         # Every pair and event is sorted by its quick bound.
         tangents = len(columns[0]) * _tangent_steps(max(sum(row) for column in columns for row in column))

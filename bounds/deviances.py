@@ -151,7 +151,7 @@ class Prices:
         self.first = np.array([a for a, _ in candidates])
         self.second = np.array([b for _, b in candidates])
         self.vacuous = ((self.sizes[:, self.first] == 0) | (self.sizes[:, self.second] == 0)).any(axis=1)
-        self.by_event = self.n_outputs <= check.MOST_EVENT_OUTPUTS
+        self.by_event = check.tries_events(self.n_groups, self.n_outputs)
         if self.by_event:
             events = np.arange(1, 2**self.n_outputs - 1)
             inside = (events[None, :] >> np.arange(self.n_outputs)[:, None] & 1).astype(float)
