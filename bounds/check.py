@@ -1427,7 +1427,7 @@ def _plan_cost(
 
 
 def main(arguments: list[str]) -> int:
-    """Check the named files; exit status 1 if one does not hold, 2 if one cannot be read or none is named."""
+    """Check the named files; exit status 1 if one does not hold, 2 if one is no certificate or none is named."""
     if not arguments or arguments[0] in ("-h", "--help"):
         print("usage: python check.py CERTIFICATE.json ...")
         return 0 if arguments else 2
@@ -1440,7 +1440,12 @@ def main(arguments: list[str]) -> int:
             print(f"{name}: cannot be read ({error.strerror or error})")
             return 2
         try:
-            print(f"{name}: holds. {check(load(text))}")
+            data = load(text)
+        except CheckError as error:
+            print(f"{name}: is no certificate ({error})")
+            return 2
+        try:
+            print(f"{name}: holds. {check(data)}")
         except CheckError as error:
             print(f"{name}: REFUSED. {error}")
             status = 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shlex
@@ -12,12 +13,15 @@ from contextlib import contextmanager
 from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from fairbound.bounds.alphabet import from_text, printable, shown_names
-from fairbound.bounds.errors import FairboundError, NumberError
+from fairbound.bounds.errors import AlphabetError, FairboundError, FileFormatError, NumberError
+
+if TYPE_CHECKING:
+    from fairbound.bounds.games import Game
 
 app = typer.Typer(
     name="fairbound",
@@ -89,11 +93,18 @@ class Theorem(StrEnum):
 Json = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
 
 
+_SEPARATED = "separated by commas; one that holds a comma in quotes ('\"a, b\",c')"
+
+
 def _alphabet(text: str | None, role: str, *, truth_values: bool = True) -> list[int | str] | None:
-    """A declared alphabet: symbols separated by commas."""
+    """A declared alphabet: symbols separated by commas, those with a comma in quotes."""
     if text is None:
         return None
-    names = [name.strip() for name in text.split(",")]
+    try:
+        line = next(csv.reader([text], skipinitialspace=True, strict=True), [])
+    except csv.Error as error:
+        raise AlphabetError(f'{role} {text!r} is no list of names ({error}); write them as a,"b, c",d.') from None
+    names = [name.strip() for name in line or [""]]
     symbols = from_text(names, role, truth_values=truth_values)
     return [symbols[name] for name in names]
 
@@ -147,6 +158,23 @@ def _finish(data: Any, holds: bool, *, as_json: bool) -> None:
         raise typer.Exit(FAILS)
 
 
+def _refuse_unused_columns(files: list[Path], label: str, prediction: str, group: list[str] | None) -> None:
+    """
+    Refuse names of columns where only count files are read, which carry their own.
+
+    Raises
+    ------
+    FileFormatError
+    """
+    from fairbound.count_format import is_count_file
+    from fairbound.logs import beginning
+
+    named = {"--label": label != "label", "--prediction": prediction != "prediction", "--group": group is not None}
+    for option in [option for option, given in named.items() if given]:
+        if all(is_count_file(path, beginning(path)) for path in files):
+            raise FileFormatError(f"{option} has no effect: count files carry their columns' names; leave it out.")
+
+
 @contextmanager
 def _file_progress(n_files: int) -> Iterator[Callable[[int, int], None]]:
     """A bar on standard error while several files are read."""
@@ -157,6 +185,19 @@ def _file_progress(n_files: int) -> Iterator[Callable[[int, int], None]]:
     with Progress(console=console, transient=True, disable=n_files < 2 or not console.is_terminal) as progress:
         task = progress.add_task("counting files", total=n_files)
         yield lambda done, _: progress.update(task, completed=done)
+
+
+@contextmanager
+def _working(what: str) -> Iterator[None]:
+    """A sign of life on standard error during a long computation."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(what):
+        yield
 
 
 @app.command("certify")
@@ -175,11 +216,12 @@ def certify_command(
             help='Two compositions: {"world_0": {group: {label: mass}}, "world_1": ...}.', metavar="FILE.json"
         ),
     ] = None,
-    groups: Annotated[str | None, typer.Option(help="Declared groups, separated by commas.", metavar="A,B")] = None,
+    groups: Annotated[str | None, typer.Option(help=f"Declared groups, {_SEPARATED}.", metavar="A,B")] = None,
     labels: Annotated[
         str | None,
         typer.Option(
-            help="Declared labels, if one may be absent by chance (with --on-missing vacuous).", metavar="0,1"
+            help="Declared labels, written likewise, if one may be absent by chance (with --on-missing vacuous).",
+            metavar="0,1",
         ),
     ] = None,
     outputs: Annotated[
@@ -220,7 +262,7 @@ def certify_command(
     ] = None,
     score_range: Annotated[
         tuple[float, float] | None,
-        typer.Option(help="With --bins: where they begin and end.  [default: 0 1]", metavar="LOW HIGH"),
+        typer.Option(help="With --bins: where they begin and end. Default: 0 1.", metavar="LOW HIGH"),
     ] = None,
     max_advantage: MaxAdvantage = None,
     out: Annotated[Path | None, typer.Option(help="Write the certificate here.", metavar="CERT.json")] = None,
@@ -281,8 +323,12 @@ def certify_command(
         _finish(data, holds, as_json=as_json)
         return
     if score is not None and bins is not None:
-        counts = scores.count_bins_file(files, score=score, bins=bins, score_range=score_range or (0.0, 1.0), **columns)
+        ends = score_range or (0.0, 1.0)
+        seen: str | Game = scores.binned_game(game.value, bins, ends)
+        counts = scores.count_bins_file(files, score=score, bins=bins, score_range=ends, **columns)
     else:
+        seen = game.value
+        _refuse_unused_columns(files, label, prediction, group)
         with _file_progress(len(files)) as progress:
             counts = count_files(
                 files,
@@ -291,18 +337,21 @@ def certify_command(
                 progress=progress,
                 **columns,
             )
-    result = certify_counts(
-        counts,
-        pure=pure,
-        pair=None if pair is None else read_pair(pair, counts),
-        game=game.value,
-        label_balanced=label_balanced,
-        confidence=confidence,
-        on_missing=on_missing.value,
-        theorem=theorem.value,
-        method=None if method is None else method.value,
-    )
-    certificate = None if out is None else result.certificate()
+    worlds = None if pair is None else read_pair(pair, counts)
+    with _working(f"certifying {len(counts.groups)} groups, {len(counts.labels)} labels"):
+        result = certify_counts(
+            counts,
+            pure=pure,
+            pair=worlds,
+            game=seen,
+            label_balanced=label_balanced,
+            confidence=confidence,
+            on_missing=on_missing.value,
+            theorem=theorem.value,
+            method=None if method is None else method.value,
+        )
+        certificate = None if out is None else result.certificate()
+        floor = noise_floor(result)
     if certificate is not None and out is not None:
         certificate.write(out)
     if coq is not None:
@@ -310,7 +359,6 @@ def certify_command(
 
         write_text(coq, coq_file(result))
     holds = limit is None or result.upper <= limit
-    floor = noise_floor(result)
     if as_json:
         data = result.to_dict()
         data["noise_floor"] = {
@@ -320,7 +368,9 @@ def certify_command(
         }
         data["max_advantage"] = None if limit is None else {"limit": float(limit), "holds": holds}
         if bins is not None:
-            data["score"] = {"column": score, "bins": bins, "range": score_range or (0.0, 1.0)}
+            # A bin is neither right nor wrong.
+            data["measured_gap"] = dict.fromkeys(data["measured_gap"])
+            data["score"] = {"column": score, "bins": bins, "range": ends}
             data["statement"] = scores.STATEMENT
         data["coq"] = None if coq is None else str(coq)
         data["certificate"] = None if certificate is None else {"path": str(out), "digest": certificate.digest}
@@ -329,11 +379,11 @@ def certify_command(
         from fairbound.console import print_certification
 
         written = None if out is None or certificate is None else (out, certificate)
-        print_certification(result, floor=floor, limit=limit, certificate=written)
+        print_certification(result, floor=floor, hard=bins is None, limit=limit, certificate=written)
         if bins is not None:
-            typer.echo(scores.binned(bins, score_range or (0.0, 1.0)))
+            typer.echo(f"\n{scores.binned(bins, ends)}")
         if coq is not None:
-            typer.echo(f"Coq: {coq}; compile it with: coqc {coq}")
+            typer.echo(f"\nCoq: {coq}; compile it with: coqc {coq}")
     if not holds:
         raise typer.Exit(FAILS)
 
@@ -348,10 +398,10 @@ def count_command(
     prediction: PredictionColumn = "prediction",
     group: GroupColumns = None,
     groups: Annotated[
-        str | None, typer.Option(help="Declared groups, separated by commas: others are refused.", metavar="A,B")
+        str | None, typer.Option(help=f"Declared groups, {_SEPARATED}: others are refused.", metavar="A,B")
     ] = None,
-    labels: Annotated[str | None, typer.Option(help="Declared labels.", metavar="0,1")] = None,
-    outputs: Annotated[str | None, typer.Option(help="Declared predictions.", metavar="0,1")] = None,
+    labels: Annotated[str | None, typer.Option(help="Declared labels, written likewise.", metavar="0,1")] = None,
+    outputs: Annotated[str | None, typer.Option(help="Declared predictions, written likewise.", metavar="0,1")] = None,
     as_json: Json = False,
 ) -> None:
     """Count logs into a file that certify reads: rows per group, label and prediction leave a site, nothing else."""
@@ -359,6 +409,7 @@ def count_command(
     from fairbound.logs import log_files
 
     files = log_files(logs)
+    _refuse_unused_columns(files, label, prediction, group)
     with _file_progress(len(files)) as progress:
         counts = write_counts(
             out,
@@ -399,9 +450,9 @@ def two_models_command(
     model_1: Annotated[str, typer.Option("--model-1", help="Column of the predictions of world 1's model.")],
     label: LabelColumn = "label",
     group: GroupColumns = None,
-    groups: Annotated[str | None, typer.Option(help="Declared groups, separated by commas.", metavar="A,B")] = None,
-    labels: Annotated[str | None, typer.Option(help="Declared labels.", metavar="0,1")] = None,
-    outputs: Annotated[str | None, typer.Option(help="Declared predictions.", metavar="0,1")] = None,
+    groups: Annotated[str | None, typer.Option(help=f"Declared groups, {_SEPARATED}.", metavar="A,B")] = None,
+    labels: Annotated[str | None, typer.Option(help="Declared labels, written likewise.", metavar="0,1")] = None,
+    outputs: Annotated[str | None, typer.Option(help="Declared predictions, written likewise.", metavar="0,1")] = None,
     confidence: Annotated[str, typer.Option(help="Joint level of the upper bound.")] = "0.95",
     on_missing: Annotated[
         OnMissing, typer.Option(help="An empty (group, label) cell: an error, or the trivial distance 1.")
@@ -448,7 +499,14 @@ def check_command(
     except OSError as error:
         raise FairboundError(f"cannot read {certificate}: {error.strerror or error}.") from None
     try:
-        verified, refused = check.check(check.load(text)), None
+        data = check.load(text)
+    except check.CheckError as error:
+        raise FileFormatError(
+            f"{certificate} is no certificate ({error}); give one that certify or metrics wrote."
+        ) from None
+    try:
+        with _working("checking"):
+            verified, refused = check.check(data), None
     except check.CheckError as error:
         verified, refused = None, str(error)
     if as_json:
@@ -733,10 +791,10 @@ def plan_command(
         str,
         typer.Option(help="How far the bound may be above T1's value at the planned rates.", metavar="X"),
     ],
-    n_groups: Annotated[int | None, typer.Option("--groups", help="Number of groups.  [default: 2]")] = None,
-    n_labels: Annotated[int | None, typer.Option("--labels", help="Number of labels.  [default: 2]")] = None,
+    n_groups: Annotated[str | None, typer.Option("--groups", help="Number of groups. Default: 2.", metavar="N")] = None,
+    n_labels: Annotated[str | None, typer.Option("--labels", help="Number of labels. Default: 2.", metavar="N")] = None,
     n_outputs: Annotated[
-        int | None, typer.Option("--outputs", help="Number of predictions; default: as many as labels.")
+        str | None, typer.Option("--outputs", help="Number of predictions. Default: as many as labels.", metavar="N")
     ] = None,
     rate: Annotated[
         list[str] | None,
@@ -758,7 +816,12 @@ def plan_command(
         typer.Option(help="Plan a log like this pilot (CSV, Parquet, count file); may be repeated.", metavar="LOG"),
     ] = None,
     certificate: Annotated[
-        Path | None, typer.Option(help="Plan a log like the one that a certificate holds.", metavar="CERT.json")
+        Path | None,
+        typer.Option(
+            help="Plan a log like the one that a certificate holds. Worlds, game, --label-balanced, --confidence and "
+            "--method are the certificate's where they are not given.",
+            metavar="CERT.json",
+        ),
     ] = None,
     label: LabelColumn = "label",
     prediction: PredictionColumn = "prediction",
@@ -770,20 +833,34 @@ def plan_command(
     pair: Annotated[
         Path | None, typer.Option(help="Two given compositions, as for certify.", metavar="FILE.json")
     ] = None,
-    game: Annotated[GameName, typer.Option(help="What the adversary sees.")] = GameName.LABELLED,
+    game: Annotated[
+        GameName | None, typer.Option(help="What the adversary sees. Default: labelled.", show_default=False)
+    ] = None,
     label_balanced: Annotated[
-        bool, typer.Option("--label-balanced", help="Give both worlds the average of their label marginals.")
-    ] = False,
-    confidence: Annotated[str, typer.Option(help="Joint level of the upper bound.")] = "0.95",
+        bool | None,
+        typer.Option(
+            "--label-balanced/--no-label-balanced",
+            help="Give both worlds the average of their label marginals. Default: no.",
+            show_default=False,
+        ),
+    ] = None,
+    confidence: Annotated[
+        str | None, typer.Option(help="Joint level of the upper bound. Default: 0.95.", show_default=False)
+    ] = None,
     method: Annotated[
-        MethodName, typer.Option(help="How sampling error is covered; the others are shown for comparison.")
-    ] = MethodName.FISHER,
+        MethodName | None,
+        typer.Option(
+            help="How sampling error is covered; the others are shown for comparison. Default: fisher.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Tell how many rows a bound of a given width takes, before there is a log or from a pilot."""
     from fairbound.bounds.planning import Design
     from fairbound.ingest import count_files, read_pair
-    from fairbound.plan import pilot, read_shares, run_plan
+    from fairbound.logs import log_files
+    from fairbound.plan import pilot, read_number, read_shares, run_plan
 
     planned = {
         "--groups": n_groups,
@@ -793,35 +870,40 @@ def plan_command(
         "--label-marginal": label_marginal,
     }
     clashing = [name for name, given in planned.items() if given]
+    claimed: dict[str, Any] = {}
     if log and certificate is not None:
         raise FairboundError("give either --log or --certificate as the pilot, not both.")
     if (log or certificate is not None) and clashing:
         raise FairboundError(f"a pilot says what {clashing[0]} would say; leave that out.")
     if log:
-        with _file_progress(len(log)) as progress:
-            counts = count_files(log, label=label, prediction=prediction, group=group or "group", progress=progress)
+        files = log_files(log)
+        _refuse_unused_columns(files, label, prediction, group)
+        with _file_progress(len(files)) as progress:
+            counts = count_files(files, label=label, prediction=prediction, group=group or "group", progress=progress)
         design = Design.from_counts(counts)
     elif certificate is not None:
-        design = Design.from_counts(pilot(certificate))
+        counts, claimed = pilot(certificate)
+        design = Design.from_counts(counts)
     else:
         design = Design.of(
-            groups=2 if n_groups is None else n_groups,
-            labels=2 if n_labels is None else n_labels,
-            outputs=n_outputs,
+            groups=read_number(n_groups, "--groups", 2),
+            labels=read_number(n_labels, "--labels", 2),
+            outputs=read_number(n_outputs, "--outputs", None),
             rates=read_shares(rate, "--rate"),
             label_marginals=read_shares(label_marginal, "--label-marginal"),
         )
-    data = run_plan(
-        design,
-        width,
-        method=method.value,
-        quiet=as_json,
-        pure=pure,
-        pair=None if pair is None else read_pair(pair, design.counts(1)),
-        game=game.value,
-        label_balanced=label_balanced,
-        confidence=confidence,
-    )
+    given = {
+        "pure": pure,
+        "pair": None if pair is None else read_pair(pair, design.counts(1)),
+        "game": None if game is None else game.value,
+        "label_balanced": label_balanced,
+        "confidence": confidence,
+        "method": None if method is None else method.value,
+    }
+    if pure is not None or pair is not None:
+        claimed = {name: value for name, value in claimed.items() if name not in ("pure", "pair")}
+    options = {"method": "fisher", **claimed, **{name: value for name, value in given.items() if value is not None}}
+    data = run_plan(design, width, quiet=as_json, **options)
     if as_json:
         _print_json(data)
 
@@ -843,12 +925,12 @@ def watch_command(
     groups: Annotated[
         str | None,
         typer.Option(
-            help="Declared groups, separated by commas. Where groups or labels are not declared, the first rows "
+            help=f"Declared groups, {_SEPARATED}. Where groups or labels are not declared, the first rows "
             "(--every) show what occurs and are not counted.",
             metavar="A,B",
         ),
     ] = None,
-    labels: Annotated[str | None, typer.Option(help="Declared labels.", metavar="0,1")] = None,
+    labels: Annotated[str | None, typer.Option(help="Declared labels, written likewise.", metavar="0,1")] = None,
     outputs: Annotated[
         str | None, typer.Option(help="Declared predictions; default: the labels.", metavar="0,1")
     ] = None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import textwrap
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,34 +20,45 @@ from fairbound.bounds.rational import decimal_above
 from fairbound.bounds.scores import ScoreCertification
 from fairbound.describe import (
     above,
+    advantages,
+    facts_at_measured_rates,
     label_shift,
     label_shift_floor,
     many_draws,
-    noise_floor_sentence,
     not_covered,
+    numbers,
     percent,
-    published_form,
+    shown_point,
     verdict,
 )
 from fairbound.queries import ASSUMPTION, POINT_ESTIMATE, ManyDraws
+
+_FIXED_SPACE = "\N{NO-BREAK SPACE}"
+
+
+def wrapped(text: str, width: int) -> str:
+    """Lines of at most some width, none of which begins with a percent sign."""
+    kept = text.replace(" %", f"{_FIXED_SPACE}%")
+    lines = textwrap.wrap(kept, max(width, 1), break_on_hyphens=False)
+    return "\n".join(lines).replace(_FIXED_SPACE, " ")
 
 
 def headline(sentence: str, console: Console | None) -> Console:
     """Print a result in one sentence; returns the console, a new one if none is given."""
     console = console or Console(highlight=False, soft_wrap=False)
-    console.print(Text(sentence, style="bold"))
+    console.print(Text(wrapped(sentence, console.width), style="bold"))
     console.print()
     return console
 
 
 def bullets(console: Console, title: str, lines: list[str]) -> None:
-    """Print a titled list."""
+    """Print a titled list, after an empty line."""
+    console.print()
     console.print(Text(title, style="bold"))
     grid = Table.grid(padding=(0, 1, 0, 0))
     for line in lines:
-        grid.add_row(" -", Text(line))
+        grid.add_row(" -", Text(wrapped(line, console.width - len(" - "))))
     console.print(grid)
-    console.print()
 
 
 class NumbersTable(Table):
@@ -66,33 +78,33 @@ class NumbersTable(Table):
         self.add_column("measured", justify="right")
         self.add_column(f"at most ({percent(confidence)})", justify="right")
 
-    def add(self, name: str, point: Fraction, upper: Fraction, style: str = "") -> None:
-        """Add a quantity: its measured value to the nearest, its upper bound rounded up."""
-        self.add_row(Text(printable(name)), f"{float(point):.4f}", above(upper), style=style)
+    def add(self, name: str, point: Fraction | None, upper: Fraction, style: str = "") -> None:
+        """Add a quantity: its measured value to the nearest (a dash if there is none), its upper bound rounded up."""
+        self.add_row(Text(printable(name)), shown_point(point), above(upper), style=style)
 
-    def add_advantages(self, result: Certification | ScoreCertification) -> None:
+    def add_advantages(self, result: ScoreCertification) -> None:
         """Add the advantage for every pair of worlds, and the largest of several."""
-        for pair in result.pairs:
-            self.add(f"advantage, {pair.name}", pair.point, pair.upper)
-        if len(result.pairs) > 1:
-            self.add("advantage, worst pair", result.point, result.upper, "bold")
+        self.add_all(advantages(result), bold=len(result.pairs) > 1)
+
+    def add_all(self, rows: list[tuple[str, Fraction | None, Fraction]], *, bold: bool) -> None:
+        """Add quantities, the last one in bold if so asked."""
+        for number, row in enumerate(rows, 1):
+            self.add(*row, "bold" if bold and number == len(rows) else "")
 
 
 def numbers_table(result: Certification) -> NumbersTable:
     """Disparities and advantage, as measured and with confidence."""
     table = NumbersTable("", result.confidence)
-    per_label = zip(result.counts.labels, result.disparities.per_label, result.upper_disparities.per_label, strict=True)
-    for label, point, upper in per_label:
-        table.add(f"disparity of label {label}", point, upper)
-    table.add("equalized odds difference", result.disparities.equalized_odds, result.upper_disparities.equalized_odds)
-    table.add_advantages(result)
+    table.add_all(numbers(result), bold=len(result.pairs) > 1)
     return table
 
 
 def print_gate(
     console: Console, upper: Fraction, limit: Fraction | None, certificate: tuple[Path, Certificate] | None = None
 ) -> None:
-    """Say where the certificate is, and whether a bound is within a limit."""
+    """Say after an empty line where the certificate is, and whether a bound is within a limit."""
+    if certificate is not None or limit is not None:
+        console.print()
     if certificate is not None:
         path, content = certificate
         console.print(Text(f"Certificate: {path} ({content.digest[:23]}...); check it with:"), soft_wrap=True)
@@ -108,6 +120,7 @@ def print_certification(
     result: Certification,
     *,
     floor: NoiseFloor | None = None,
+    hard: bool = True,
     limit: Fraction | None = None,
     certificate: tuple[Path, Certificate] | None = None,
     console: Console | None = None,
@@ -120,6 +133,8 @@ def print_certification(
     result : Certification
     floor : NoiseFloor, optional
         What a perfectly fair model would measure at this size.
+    hard : bool
+        Whether outputs are hard predictions, which can be right or wrong.
     limit : Fraction, optional
         The largest acceptable advantage.
     certificate : (Path, Certificate), optional
@@ -128,24 +143,22 @@ def print_certification(
     """
     console = headline(verdict(result), console)
     console.print(numbers_table(result))
-    console.print()
     facts = [
         f"{result.counts.rows} rows, {len(result.counts.groups)} groups, {len(result.counts.labels)} labels; value by "
         f"{result.theorem}, {result.limits} (T9). {result.uniformity}",
         label_shift(result),
-        published_form(result),
+        *facts_at_measured_rates(result, floor),
     ]
     measured: dict[str, Any] = result.measured
     if measured["advantage"] is not None:
         balanced = measured["accuracy_label_balanced"]
-        facts.append(
-            f"The log itself shows for {printable(result.worst.name)} an accuracy gap of "
-            f"{float(measured['accuracy_raw']):.4f}"
-            + ("" if balanced is None else f" ({float(balanced):.4f} label-balanced)")
-            + f" and a best test's advantage of {float(measured['advantage']):.4f} in this game."
+        accuracy = f"an accuracy gap of {float(measured['accuracy_raw']):.4f}" + (
+            "" if balanced is None else f" ({float(balanced):.4f} label-balanced)"
         )
-    if floor is not None:
-        facts.append(noise_floor_sentence(floor))
+        facts.append(
+            f"The log itself shows for {printable(result.worst.name)} {f'{accuracy} and ' if hard else ''}"
+            f"a best test's advantage of {float(measured['advantage']):.4f} in this game."
+        )
     bullets(console, "What went in", facts)
     bullets(console, "What the bound means for many draws", [many_draws(result)])
     bullets(console, "Assumptions", list(result.assumptions))
@@ -177,10 +190,13 @@ def print_many_draws(table: ManyDraws, console: Console | None = None) -> None:
     for row in table.cells():
         grid.add_row(*(row if one.measured is not None else row[:2]))
     console.print(grid)
-    console.print()
     needed = [
         f"The advantage {float(target):g} "
-        + ("is out of reach for any number of draws." if n is None else f"takes at least {n} draws.")
+        + (
+            "is out of reach for any number of draws."
+            if n is None
+            else f"takes at least {n} draw{'' if n == 1 else 's'}."
+        )
         for target, n in table.needed
     ]
     bullets(console, "Draws needed", needed)

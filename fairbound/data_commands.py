@@ -60,21 +60,22 @@ def run_list(*, quiet: bool = False) -> list[dict[str, Any]]:
         )
     if not quiet:
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for column in ("name", "modality", "rows", "where, or how to get it", "licence", "sha256"):
-            wraps = column.startswith(("where", "licence"))
+        for column in ("name", "modality", "rows", "here", "licence", "sha256"):
             side = "right" if column == "rows" else "left"
-            table.add_column(column, justify=side, no_wrap=not wraps, overflow="fold")
+            table.add_column(column, justify=side, no_wrap=column != "licence", overflow="fold")
         for entry in entries:
             digests = "\n".join(digest[:8] for digest in entry["sha256"].values())
-            where = entry["folder"] or entry["command"]
             table.add_row(
                 *(Text(str(entry[key])) for key in ("name", "modality")),
                 f"{entry['rows']:,}",
-                Text(where),
+                "yes" if entry["present"] else "no",
                 Text(re.split(r"[;,(]", entry["licence"])[0].strip()),
                 digests,
             )
-        Console(highlight=False).print(table)
+        console = Console(highlight=False)
+        console.print(table)
+        console.print()
+        console.print("Get one and see where it is: fairbound data get NAME", soft_wrap=True)
     return entries
 
 
@@ -106,6 +107,7 @@ def run_get(name: str, *, quiet: bool = False) -> list[dict[str, Any]]:
     _need_pandas()
     from fairbound.empirical.data import dataset_source, list_datasets
 
+    _require_dataset(name, "all")
     wanted = list_datasets() if name == "all" else [name]
     console = Console(highlight=False, soft_wrap=True, quiet=quiet)
     results = []
@@ -154,6 +156,7 @@ def run_describe(
     _need_pandas()
     from fairbound.empirical.data import load_dataset, summarise
 
+    _require_dataset(name)
     with Console(stderr=True).status(Text(f"Reading {name} ...")):
         summary = summarise(load_dataset(name, path=path), attributes)
     if not quiet:
@@ -165,7 +168,7 @@ def _print(summary: dict[str, Any]) -> None:
     console = Console(highlight=False)
 
     def say(text: str, style: str = "") -> None:
-        console.print(Text(printable(text), style=style), soft_wrap=True)
+        console.print(Text(printable(text), style=style))
 
     say(f"{summary['name']}: {summary['rows']:,} rows, {summary['modality']}", "bold")
     say(summary["task"])
@@ -199,11 +202,29 @@ def _print(summary: dict[str, Any]) -> None:
         if lines:
             console.print()
             say(title, "bold")
+            grid = Table.grid(padding=(0, 1, 0, 0))
             for line in lines:
-                say(f" - {line}")
+                grid.add_row(" -", Text(printable(line), overflow="fold"))
+            console.print(grid)
     console.print()
     for title, key in (("Licence", "licence"), ("Cite", "citation"), ("Source", "source")):
         say(f"{title}: {summary[key]}")
+
+
+def _require_dataset(name: str, *others: str) -> None:
+    """
+    Check that a data set is registered.
+
+    Raises
+    ------
+    UnknownDatasetError
+    """
+    from fairbound.empirical.data import list_datasets
+    from fairbound.empirical.errors import UnknownDatasetError
+
+    base = name.partition(":")[0].strip()
+    if base not in (*list_datasets(), *others):
+        raise UnknownDatasetError(f"no data set {base!r}; list them with: fairbound data list.")
 
 
 def _need_pandas() -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from fractions import Fraction
 
 from fairbound.bounds.alphabet import printable, shown_names
-from fairbound.bounds.certify import Certification
+from fairbound.bounds.certify import Certification, PairResult
+from fairbound.bounds.counts import Counts
 from fairbound.bounds.exact import label_shift_reason
 from fairbound.bounds.noise import NoiseFloor
 from fairbound.bounds.queries import draws_needed, worst_case_above
 from fairbound.bounds.rational import decimal_above, decimal_below
 from fairbound.bounds.scores import ScoreCertification
+
+_MOST_NAMED = 6
 
 
 def percent(value: Fraction) -> str:
@@ -35,7 +38,9 @@ def worlds(result: Certification | ScoreCertification) -> str:
     if len(result.pairs) == 1:
         first, second = result.pairs[0].groups
         return f"a population of {shown_names([first])} only from one of {shown_names([second])} only"
-    return f"any two populations of one group each ({shown_names(result.counts.groups)}) apart"
+    groups = result.counts.groups
+    more = f" and {len(groups) - _MOST_NAMED} more" if len(groups) > _MOST_NAMED else ""
+    return f"any two populations of one group each ({shown_names(groups[:_MOST_NAMED])}{more}) apart"
 
 
 def verdict(result: Certification) -> str:
@@ -93,6 +98,55 @@ def published_form(result: Certification) -> str:
             else f"it is no bound here: {reason}"
         )
     )
+
+
+def numbers(result: Certification) -> list[tuple[str, Fraction | None, Fraction]]:
+    """Disparities and advantages: name, measured value (None where an empty cell stands for it), upper limit."""
+    empty = {label for _, label in result.counts.missing_cells()}
+    point, upper = result.disparities, result.upper_disparities
+    rows: list[tuple[str, Fraction | None, Fraction]] = [
+        (f"disparity of label {y}", None if y in empty else p, u)
+        for y, p, u in zip(result.counts.labels, point.per_label, upper.per_label, strict=True)
+    ]
+    rows.append(("equalized odds difference", None if empty else point.equalized_odds, upper.equalized_odds))
+    return rows + advantages(result)
+
+
+def advantages(result: Certification | ScoreCertification) -> list[tuple[str, Fraction | None, Fraction]]:
+    """The same of the advantage for every pair of worlds, and the largest of several."""
+    empty = {label for _, label in result.counts.missing_cells()}
+
+    def measured(pair: PairResult) -> bool:
+        # Labels without matched mass do not enter the value.
+        return not any(m and y in empty for y, m in zip(result.counts.labels, pair.pair.moved, strict=True))
+
+    rows: list[tuple[str, Fraction | None, Fraction]] = [
+        (f"advantage, {pair.name}", pair.point if measured(pair) else None, pair.upper) for pair in result.pairs
+    ]
+    if len(result.pairs) > 1:
+        point = result.point if all(map(measured, result.pairs)) else None
+        rows.append(("advantage, worst pair", point, result.upper))
+    return rows
+
+
+def shown_point(value: Fraction | None) -> str:
+    """A measured value to the nearest, or a dash."""
+    return "-" if value is None else f"{float(value):.4f}"
+
+
+def empty_cells(counts: Counts) -> str:
+    """Which cells have no rows, in a sentence."""
+    cells = counts.missing_cells()
+    named = "; ".join(f"group {shown_names([a])}, label {shown_names([y])}" for a, y in cells[:_MOST_NAMED])
+    more = f"; and {len(cells) - _MOST_NAMED} more" if len(cells) > _MOST_NAMED else ""
+    return f"Without rows: {named}{more}. What depends on them was not measured (-)."
+
+
+def facts_at_measured_rates(result: Certification, floor: NoiseFloor | None) -> list[str]:
+    """The published form and the noise floor; where a cell has no rows, which ones instead."""
+    if result.counts.missing_cells():
+        return [empty_cells(result.counts)]
+    return [published_form(result), *([] if floor is None else [noise_floor_sentence(floor)])]
 
 
 def noise_floor_sentence(floor: NoiseFloor) -> str:

@@ -310,9 +310,14 @@ def read_pair(path: PathLike, counts: Counts) -> CompositionPair:
     CompositionError
         If it is no composition pair over the log's groups and labels.
     """
+    wanted = 'give a composition pair {"world_0": {group: {label: mass}}, "world_1": ...}'
     try:
         text = Path(path).read_text(encoding="utf-8")
         data = json.loads(text, parse_float=str, object_pairs_hook=_no_repeats)
-    except (OSError, ValueError, RecursionError) as error:
-        raise FileFormatError(f"cannot read the composition pair {str(path)!r}: {error}") from None
+    except FileNotFoundError:
+        raise FileFormatError(f"no file {str(path)[:200]!r}; {wanted} as a JSON file.") from None
+    except OSError as error:
+        raise FileFormatError(f"cannot read {str(path)[:200]!r}: {error.strerror or error}.") from None
+    except (ValueError, RecursionError) as error:
+        raise FileFormatError(f"{str(path)[:200]!r} is no JSON ({error}); {wanted}.") from None
     return CompositionPair.from_dict(data, counts.groups, counts.labels)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -14,6 +14,7 @@ from fairbound.bounds.alphabet import printable
 from fairbound.bounds.certificate import Certificate
 from fairbound.bounds.certify import METHODS, Method
 from fairbound.bounds.check import SCHEMA
+from fairbound.bounds.composition import Composition, CompositionPair
 from fairbound.bounds.counts import Counts
 from fairbound.bounds.errors import CertificateError, NumberError
 from fairbound.bounds.noise import NoiseFloor, noise_floor
@@ -94,13 +95,20 @@ class PlanTable:
         )
 
 
-def pilot(certificate: Any) -> Counts:
+def pilot(certificate: Any) -> tuple[Counts, dict[str, Any]]:
     """
-    Counts of a certificate, to plan from.
+    Counts of a certificate, to plan from, and what it claims of them.
 
     Parameters
     ----------
     certificate : path
+
+    Returns
+    -------
+    counts : Counts
+    options : dict
+        `game`, `label_balanced`, `confidence`, `method`, and `pure` or `pair` where one was named, as
+        `fairbound.bounds.rows_needed` takes them.
 
     Raises
     ------
@@ -110,7 +118,51 @@ def pilot(certificate: Any) -> Counts:
     data = Certificate.read(certificate).data
     if data["schema"] != SCHEMA:
         raise CertificateError(f"a certificate of the form {data['schema']} holds no counts to plan from.")
-    return Counts.from_dict(data["counts"])
+    counts = Counts.from_dict(data["counts"])
+    claim, limits = data["claim"], data["limits"]
+    options = {name: claim[name] for name in ("game", "label_balanced", "confidence")}
+    # An error split between methods is that of the smallest bound.
+    options["method"] = limits["method"] if limits["split"] == 1 else "smallest"
+    return counts, options | _worlds(counts, data["pairs"])
+
+
+def _worlds(counts: Counts, pairs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The given pair, or the pure one that a certificate of more than two groups is about."""
+    first = pairs[0]
+    if "groups" not in first:
+        worlds = (
+            Composition(
+                counts.groups, counts.labels, tuple(tuple(Fraction(mass) for mass in row) for row in first[name])
+            )
+            for name in ("world_0", "world_1")
+        )
+        return {"pair": CompositionPair(*worlds)}
+    return {"pure": tuple(first["groups"])} if len(pairs) == 1 and len(counts.groups) > 2 else {}
+
+
+def read_number(text: str | None, option: str, default: int | None) -> int | None:
+    """
+    Read how many symbols an alphabet has.
+
+    Parameters
+    ----------
+    text : str or None
+    option : str
+        For error messages.
+    default : int or None
+
+    Raises
+    ------
+    NumberError
+        If it is no whole number.
+    """
+    if text is None:
+        return default
+    try:
+        return int(text)
+    except ValueError:
+        what = option.removeprefix("--")
+        raise NumberError(f"{option} {text!r}: plan takes the number of {what}, as in {option} 2.") from None
 
 
 def read_shares(texts: Sequence[str] | None, option: str) -> list[list[Fraction]] | None:
@@ -213,7 +265,6 @@ def print_plan(table: PlanTable, console: Console | None = None) -> None:
         cells = [*sizes, f"{plan.rows:,}", f"{plan.smallest_cell:,}", above(plan.result.upper)]
         grid.add_row(plan.method, *cells, style="bold" if plan is asked else "")
     console.print(grid)
-    console.print()
     facts = [
         f"T1's value at the planned rates is {float(asked.value):.4f}.",
         noise_floor_sentence(table.floor),

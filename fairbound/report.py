@@ -14,7 +14,16 @@ from fairbound import __version__
 from fairbound.bounds.certificate import Certificate
 from fairbound.bounds.certify import Certification
 from fairbound.bounds.noise import NoiseFloor
-from fairbound.describe import above, many_draws, noise_floor_sentence, not_covered, percent, published_form, verdict
+from fairbound.describe import (
+    above,
+    facts_at_measured_rates,
+    many_draws,
+    not_covered,
+    numbers,
+    percent,
+    shown_point,
+    verdict,
+)
 
 
 @dataclass(frozen=True)
@@ -119,20 +128,14 @@ def write_report(
 
 def _section(section: Section) -> dict[str, Any]:
     result = section.result
-    labels = zip(result.counts.labels, result.disparities.per_label, result.upper_disparities.per_label, strict=True)
-    rows = [(f"disparity of label {label}", f"{float(point):.4f}", above(upper)) for label, point, upper in labels]
-    eo, eo_upper = result.disparities.equalized_odds, result.upper_disparities.equalized_odds
-    rows.append(("equalized odds difference", f"{float(eo):.4f}", above(eo_upper)))
-    rows += [(f"advantage, {pair.name}", f"{float(pair.point):.4f}", above(pair.upper)) for pair in result.pairs]
     return {
         "title": section.title,
         "verdict": verdict(result),
         "confidence": percent(result.confidence),
-        "rows": rows,
+        "rows": [(name, shown_point(point), above(upper)) for name, point, upper in numbers(result)],
         "facts": [
             f"{result.counts.rows} rows; value by {result.theorem}, {result.limits} (T9). {result.uniformity}",
-            published_form(result),
-            noise_floor_sentence(section.floor),
+            *facts_at_measured_rates(result, section.floor),
             many_draws(result),
         ],
         "assumptions": list(result.assumptions),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from fairbound.bounds.certify import Certification, certify_counts
 from fairbound.bounds.counting import cross_tabulate
 from fairbound.bounds.counts import Counts
 from fairbound.bounds.errors import FairboundError, FileFormatError, NumberError, UnknownColumnError
+from fairbound.bounds.games import NOT_COVERED, Game, get_game
 from fairbound.bounds.rational import float_above
 from fairbound.bounds.scores import (
     LABELS_SAY_NOTHING,
@@ -33,7 +34,7 @@ from fairbound.bounds.scores import (
     read_scores,
 )
 from fairbound.console import NumbersTable, bullets, headline, print_gate
-from fairbound.describe import above, label_shift, percent, percent_above, sentence, worlds
+from fairbound.describe import above, empty_cells, label_shift, percent, percent_above, sentence, worlds
 from fairbound.ingest import count_files, read_pair
 from fairbound.logs import no_rows
 from fairbound.relations import Relation, relation
@@ -396,11 +397,11 @@ def print_scores(
     console = headline(verdict(result), console)
     table = NumbersTable("", result.confidence)
     per_label = zip(result.counts.labels, result.distances.per_label, result.upper_distances.per_label, strict=True)
+    empty = {label for _, label in result.counts.missing_cells()}
     for label, point, upper in per_label:
-        table.add(f"Kolmogorov-Smirnov distance, label {label}", point, upper)
+        table.add(f"Kolmogorov-Smirnov distance, label {label}", None if label in empty else point, upper)
     table.add_advantages(result)
     console.print(table)
-    console.print()
     merged = len(result.scores.merged)
     facts = [
         f"{result.counts.rows} rows, {len(result.counts.groups)} groups, {len(result.counts.labels)} labels, scores "
@@ -409,17 +410,43 @@ def print_scores(
         + f"; value by T7, {result.number} bands and limits (Dvoretzky-Kiefer-Wolfowitz-Massart or exact; "
         "Clopper-Pearson).",
         label_shift(result),
+        *([empty_cells(result.counts)] if empty else []),
     ]
     if hard is not None:
         facts.append(side_by_side(result, hard))
     bullets(console, "What went in", facts)
     bullets(console, "Assumptions", list(result.assumptions))
     bullets(console, "Not covered", list(map(sentence, result.not_covered)))
+    console.print()
     console.print(Text(STATEMENT))
     print_gate(console, result.upper, limit, certificate)
 
 
 STATEMENT = sentence(LABELS_SAY_NOTHING)
+
+
+def binned_game(game: str, bins: int, score_range: tuple[float, float]) -> Game:
+    """
+    A game in which the output is a bin of the score.
+
+    Parameters
+    ----------
+    game : str
+        ``"labelled"`` or ``"unlabelled"``.
+    bins, score_range
+        As for `count_bins`.
+
+    Returns
+    -------
+    Game
+        The game of that name, with its view and the adversaries outside it in the words of bins.
+    """
+    low, high = score_range
+    seen = f"which of {bins} bins of the score ({low:g} to {high:g})"
+    sees = {"labelled": f"{seen} and the true label", "unlabelled": f"{seen} alone"}
+    shadow_models, _, draws = NOT_COVERED
+    finer = "an adversary who sees the score more finely than in these bins, or parameters of the model"
+    return replace(get_game(game), sees=sees[game], not_covered=(shadow_models, finer, draws))
 
 
 def binned(bins: int, score_range: tuple[float, float]) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -14,7 +15,7 @@ from rich.text import Text
 
 from fairbound.bounds.alphabet import Symbol, printable
 from fairbound.bounds.counting import cross_tabulate, encode
-from fairbound.bounds.errors import AlphabetError, LengthMismatchError
+from fairbound.bounds.errors import AlphabetError, LengthMismatchError, ScoresError
 from fairbound.bounds.rational import decimal_above
 from fairbound.bounds.two_models import (
     EQUALIZED_ODDS_IS_SILENT,
@@ -23,7 +24,7 @@ from fairbound.bounds.two_models import (
     certify_paired_counts,
 )
 from fairbound.console import NumbersTable, bullets, headline, print_gate
-from fairbound.describe import above, percent, percent_above, sentence
+from fairbound.describe import above, empty_cells, percent, percent_above, sentence
 from fairbound.logs import no_rows
 from fairbound.relations import relation
 from fairbound.tally import MAX_COMBINATIONS, Columns, like
@@ -97,7 +98,8 @@ def certify_two_models(
     Fraction(1, 2)
     """
     roles = ("sensitive_features", "y_true", "y_pred_0", "y_pred_1")
-    (shown_0, codes_0), (shown_1, codes_1) = encode(y_pred_0, roles[2]), encode(y_pred_1, roles[3])
+    with _categories_only():
+        (shown_0, codes_0), (shown_1, codes_1) = encode(y_pred_0, roles[2]), encode(y_pred_1, roles[3])
     if len(codes_0) != len(codes_1):
         raise LengthMismatchError(
             f"arrays of different lengths ({roles[2]} {len(codes_0)}, {roles[3]} {len(codes_1)}); both models predict "
@@ -157,7 +159,8 @@ def count_two_models_file(
             raise no_rows(log.where)
         if len(rows) > MAX_COMBINATIONS:
             raise AlphabetError(f"more than {MAX_COMBINATIONS} combinations of group, label and predictions occur.")
-        read = log.symbols([row[:-1] for row in rows], axes)
+        with _categories_only():
+            read = log.symbols([row[:-1] for row in rows], axes)
     cells: dict[tuple[Symbol, Symbol, Symbol, Symbol], int] = {}
     for row in rows:
         a, y, z, w = read[row[:-1]]
@@ -171,6 +174,36 @@ def count_two_models_file(
         outputs=like(outputs, symbols),
         roles=(" and ".join(parts), label_role, role_0, role_1),
     )
+
+
+@contextmanager
+def _categories_only() -> Iterator[None]:
+    """Say what to do with a column of scores; unlike one model's scores, those of two are certified nowhere."""
+    try:
+        yield
+    except ScoresError as error:
+        what = str(error).split("; threshold")[0]
+        raise ScoresError(f"{what}; threshold or bin it first, and name the column of the result.") from None
+
+
+def _require_labels(counts: PairedCounts, label: str, models: tuple[str, str]) -> None:
+    """
+    Check that both models show nothing but labels that occur, where neither labels nor outputs are declared.
+
+    Raises
+    ------
+    AlphabetError
+        Naming the model, its column and the symbol.
+    """
+    present = {y for plane in counts.table for y, cell in zip(counts.labels, plane, strict=True) if any(map(any, cell))}
+    for number, column in enumerate(models):
+        shown = {z for (_, _, z), n in counts.model(number).cells() if n}
+        for z in counts.outputs:
+            if z in shown and z not in present:
+                raise AlphabetError(
+                    f"model {number} ({column!r}) shows {z!r}, which is no label of {label!r}; name its column of hard "
+                    f"predictions by --model-{number}, or declare all predictions by --outputs."
+                )
 
 
 def verdict(result: TwoModelCertification) -> str:
@@ -198,16 +231,19 @@ def print_two_models(
     """
     console = headline(verdict(result), console)
     table = NumbersTable("distance of the two models", result.confidence)
+    empty = result.counts.model(0).missing_cells()
     for a, group in enumerate(result.counts.groups):
         for y, label in enumerate(result.counts.labels):
-            table.add(f"group {group}, label {label}", result.distances[a][y], result.upper_distances[a][y])
-    table.add("largest", result.point, result.upper, "bold")
+            point = None if (group, label) in empty else result.distances[a][y]
+            table.add(f"group {group}, label {label}", point, result.upper_distances[a][y])
+    table.add("largest", None if empty else result.point, result.upper, "bold")
     console.print(table)
-    console.print()
     facts = [
         f"{result.counts.rows} rows, on which both models predicted; {result.number} Clopper-Pearson limits of the "
         "shares of rows on which only one of them shows an output (T9).",
-        "Equalized odds differences, as measured: "
+        empty_cells(result.counts.model(0))
+        if empty
+        else "Equalized odds differences, as measured: "
         + ", ".join(f"model {b} {float(d):.4f}" for b, d in enumerate(result.equalized_odds))
         + ".",
     ]
@@ -225,6 +261,7 @@ def print_two_models(
     bullets(console, "What went in", facts)
     bullets(console, "Assumptions", list(result.assumptions))
     bullets(console, "Not covered", list(map(sentence, result.not_covered)))
+    console.print()
     console.print(Text(EQUALIZED_ODDS_IS_SILENT))
     print_gate(console, result.upper, limit)
 
@@ -254,7 +291,10 @@ def run_two_models(
     bool
         Whether the bound is within the limit.
     """
-    result = certify_paired_counts(count_two_models_file(log, **columns), **options)
+    counts = count_two_models_file(log, **columns)
+    if columns.get("labels") is None and columns.get("outputs") is None and options["on_missing"] == "error":
+        _require_labels(counts, columns["label"], (columns["model_0"], columns["model_1"]))
+    result = certify_paired_counts(counts, **options)
     holds = limit is None or result.upper <= limit
     if not quiet:
         print_two_models(result, limit=limit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import glob
 import hashlib
 import io
 import json
@@ -11,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -25,7 +26,6 @@ from fairbound.bounds.alphabet import (
     one_kind,
     printable,
     reads_as_missing,
-    shown_names,
     well_formed,
 )
 from fairbound.bounds.confidence import parse_confidence
@@ -159,6 +159,8 @@ class _CsvStream:
             raise FileFormatError(f"{self.name} has no header line; write it before watching.")
         if header.startswith((b"PAR1", b"\x1f\x8b")):
             raise FileFormatError(f"{self.name} is no plain CSV; watch reads CSV text that can be appended to.")
+        if header.lstrip().startswith(b"{"):
+            raise FileFormatError(f"{self.name} is a count file; watch needs rows: give the log itself (CSV).")
         end = len(header) if header_end < 0 else header_end + 1
         self._rest, line = header[end:], header[:end]
         self.offset = end
@@ -297,12 +299,17 @@ class _Coder:
             symbol = values[0] if isinstance(raw, str) else " & ".join(map(str, values))
         if symbol not in alphabet:
             raise AlphabetError(
-                f"{role} holds {symbol!r}, which is not among {shown_names(alphabet[:6])}; the error was split among "
+                f"{role} holds {symbol!r}, which is not among {_few(alphabet)}; the error was split among "
                 f"these before the first row, so start again with all of them declared ({_OPTIONS[axis]})."
             )
         code = alphabet.index(symbol) * self.weights[axis]
         self.known[axis][raw] = code
         return code
+
+
+def _few(symbols: Sequence[Symbol]) -> str:
+    shown = ", ".join(map(repr, symbols[:6]))
+    return shown + (f", ... ({len(symbols)} in all)" if len(symbols) > 6 else "")
 
 
 def _declared_alphabets(settings: WatchSettings) -> Alphabets | None:
@@ -316,7 +323,7 @@ def _declared_alphabets(settings: WatchSettings) -> Alphabets | None:
     for alphabet, option in zip((settings.groups, labels, outputs), _OPTIONS, strict=True):
         one_kind(alphabet, option)
         if len(set(alphabet)) < len(alphabet):
-            raise AlphabetError(f"{option} {shown_names(alphabet)} repeats a symbol; name each once.")
+            raise AlphabetError(f"{option} {_few(alphabet)} repeats a symbol; name each once.")
     return Alphabets(settings.groups, labels, outputs)
 
 
@@ -328,8 +335,7 @@ def _learned_alphabets(records: Sequence[_Record], settings: WatchSettings) -> A
     for alphabet, what, option in ((counts.groups, "group", "--groups"), (counts.labels, "label", "--labels")):
         if len(alphabet) < 2:
             raise AlphabetError(
-                f"the first {len(records)} rows hold only one {what} ({shown_names(alphabet)}); declare all by "
-                f"{option}."
+                f"the first {len(records)} rows hold only one {what} ({_few(alphabet)}); declare all by {option}."
             )
     return Alphabets(counts.groups, counts.labels, counts.outputs)
 
@@ -347,17 +353,20 @@ class WatchResult:
     learned : int
         First rows that showed the alphabets and were not counted.
     monitor : Monitor or None
+    waiting : int
+        Rows read while they are too few to show the alphabets.
     """
 
     settings: WatchSettings
     alphabets: Alphabets | None = None
     learned: int = 0
     monitor: Monitor | None = None
+    waiting: int = 0
 
     @property
     def rows(self) -> int:
         """Rows read, those not counted included."""
-        return self.learned + (0 if self.monitor is None else self.monitor.rows)
+        return self.learned + self.waiting + (0 if self.monitor is None else self.monitor.rows)
 
     @property
     def alarm(self) -> Alarm | None:
@@ -405,21 +414,28 @@ class WatchResult:
         balance = ", label-balanced" if self.settings.label_balanced else ""
         kind = f"T1's value, {self.settings.game} game{balance}"
         level = percent(parse_confidence(self.settings.confidence))
+        uncounted = ""
+        if self.learned:
+            uncounted = f" Not counted: the first {self.learned} rows, from which groups and labels were learned."
         if self.alarm is not None and self.alphabets is not None:
             names = " / ".join(printable(str(self.alphabets.groups[i])) for i in self.alarm.pair)
             row, since = self.learned + self.alarm.row, self.learned + self.alarm.since
             return (
                 f"ALARM at row {row}: over the rows after row {since} (start {self.alarm.start}) the lower limit of "
                 f"the advantage for {names} is {decimal_below(self.alarm.lower, 4)}, above "
-                f"{self.settings.max_advantage} ({kind}, confidence {level})."
+                f"{self.settings.max_advantage} ({kind}, confidence {level}).{uncounted}"
             )
         if self.monitor is None:
-            return f"No alarm: {self.rows} rows are too few to see groups and labels; declare them to count every row."
+            read = "1 row is" if self.rows == 1 else f"{self.rows} rows are"
+            return (
+                f"No alarm: {read} fewer than the {self.settings.every} (--every) from which groups and labels are "
+                "read; declare them with --groups and --labels."
+            )
         limits = self.monitor.limits()
         return (
             f"No alarm in {self.rows} rows; if the rates were constant, the advantage is between "
             f"{decimal_below(limits.lower, 4)} and {decimal_above(limits.upper, 4)} ({kind}, worst pair, confidence "
-            f"{level})."
+            f"{level}).{uncounted}"
         )
 
 
@@ -474,6 +490,9 @@ def run_watch(
     with ExitStack() as stack:
         try:
             file = sys.stdin.buffer if source == STANDARD_INPUT else stack.enter_context(Path(source).open("rb"))
+        except FileNotFoundError:
+            why = "patterns are not expanded, watch one file" if glob.has_magic(source) else "give a CSV file, or -"
+            raise FileFormatError(f"no file {source[:200]!r}; {why}.") from None
         except OSError as error:
             raise FileFormatError(f"cannot read {source[:200]!r}: {error.strerror or error}.") from None
         stream = _CsvStream(source, file, settings)
@@ -500,6 +519,8 @@ def run_watch(
                 waiting = []
                 if state is not None:
                     _keep(state, result, stream)
+            else:
+                result = replace(result, waiting=len(waiting))
             if on_progress is not None:
                 on_progress(result)
         if result.monitor is not None and result.alarm is None:
@@ -572,8 +593,13 @@ def _resume(path: Path, settings: WatchSettings, stream: _CsvStream) -> WatchRes
         with path.open("rb") as file:
             content = file.read(_MAX_STATE + 1)
         data = json.loads(content) if len(content) <= _MAX_STATE else None
-    except (OSError, ValueError, RecursionError) as error:
-        raise FileFormatError(f"cannot read the state {str(path)[:200]!r}: {error}") from None
+    except OSError as error:
+        raise FileFormatError(f"cannot read the state {str(path)[:200]!r}: {error.strerror or error}.") from None
+    except (ValueError, RecursionError) as error:
+        raise FileFormatError(
+            f"the state {str(path)[:200]!r} is no JSON ({error}); delete it to start a new watch, or name another file "
+            "by --state."
+        ) from None
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         raise FileFormatError(f"{path} is no state of a watch; name another file by --state.")
     digest = data.pop("digest", None)

@@ -173,8 +173,10 @@ def test_missing_cells(run, tmp_path):
         (("certify", "LOG", *COLUMNS, "--confidence", "1.2"), "confidence 1.2 must be"),
         (("certify", "LOG", *COLUMNS, "--pure", "F", "Q"), "no group 'Q'"),
         (("certify", "LOG", *COLUMNS, "--pure", "F", "F"), "two different groups"),
-        (("certify", "LOG", *COLUMNS, "--pair", "absent.json"), "cannot read the composition pair"),
-        (("certify", "LOG", *COLUMNS, "--pure", "F", "M", "--pair", "LOG"), "cannot read the composition pair"),
+        (("certify", "LOG", *COLUMNS, "--pair", "absent.json"), "no file 'absent.json'; give a composition pair"),
+        (("certify", "LOG", *COLUMNS, "--pure", "F", "M", "--pair", "LOG"), "is no JSON"),
+        (("certify", "LOG", *COLUMNS, "--groups", 'F,"M'), "is no list of names"),
+        (("check", "LOG"), "is no certificate (file: is not JSON"),
         (("certify", "LOG", *COLUMNS, "--max-advantage", "little"), "no rational number"),
         (("certify", "LOG", *COLUMNS, "--max-advantage", "20"), "outside [0, 1]"),
         (("certify", "LOG", *COLUMNS, "--max-advantage", "-1"), "outside [0, 1]"),
@@ -226,3 +228,40 @@ def test_declared_labels_make_an_absent_one_seen(run, log):
 def test_version_and_help(run):
     assert run("--version")[1].startswith("fairbound 0.")
     assert "certify" in run("--help")[1]
+
+
+def test_what_an_empty_cell_leaves_unmeasured_is_a_dash(run, tmp_path):
+    path = tmp_path / "m.csv"
+    path.write_text("label,prediction,group\n" + "0,0,F\n0,0,M\n1,1,M\n1,0,M\n0,1,K\n1,1,K\n" * 5)
+    status, out, _ = run("certify", path, "--on-missing", "vacuous")
+    measured = {line[:26].strip(): line[26:].split()[0] for line in out.splitlines()[:20] if "." in line[26:]}
+    words = " ".join(out.split())
+    assert status == 0
+    assert measured["disparity of label 0"] == "1.0000"
+    assert measured["disparity of label 1"] == "-"
+    assert measured["equalized odds difference"] == "-"
+    # F has no mass in label 1, so nothing unmeasured enters the value of its pairs; K and M are priced at the label's.
+    assert measured["advantage, F / M"] != "-"
+    assert measured["advantage, K / M"] == "-"
+    assert measured["advantage, worst pair"] == "-"
+    assert "Without rows: group F, label 1. What depends on them was not measured" in words
+    assert "perfectly fair model" not in words
+
+
+def test_names_with_a_comma_are_declared_in_quotes(run, tmp_path):
+    path = tmp_path / "c.csv"
+    path.write_text('group,label,prediction\n"a, b",0,0\nc,0,1\n"a, b",1,1\nc,1,0\n')
+    status, out, _ = run("certify", path, "--groups", '"a, b", c', "--labels", "0,1", "--json")
+    assert status == 0
+    assert json.loads(out)["groups"] == ["a, b", "c"]
+    assert "not among the declared 'a', 'b', 'c'" in run("certify", path, "--groups", "a, b,c")[2]
+
+
+def test_what_is_no_certificate_is_bad_input(run, log, tmp_path):
+    assert run("count", log, *COLUMNS, "--out", tmp_path / "a.counts.json")[0] == 0
+    (tmp_path / "empty.json").write_text("")
+    (tmp_path / "list.json").write_text("[1, 2]")
+    for name in ("a.counts.json", "empty.json", "list.json"):
+        status, out, err = run("check", tmp_path / name, "--json")
+        assert (status, out, err.count("\n")) == (2, "", 1)
+        assert "is no certificate" in err

@@ -306,3 +306,11 @@ def test_bad_input_to_the_command(run, tmp_path, monkeypatch, arguments, message
     assert (status, out) == (2, "")
     assert message in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("option", ["--label", "--prediction", "--group"])
+def test_column_options_without_effect_are_refused(run, shard, tmp_path, option):
+    for command in (("certify", shard), ("count", shard, "--out", tmp_path / "x.json")):
+        status, out, err = run(*command, option, "foo")
+        assert (status, out) == (2, "")
+        assert f"{option} has no effect" in err

@@ -46,15 +46,17 @@ def test_list_says_what_is_absent_and_what_gets_it(run):
 
 @pytest.mark.usefixtures("bare")
 def test_list_is_a_table(run, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setenv("COLUMNS", "80")
     status, out, _ = run("data", "list")
     assert status == 0
     for name in list_datasets():
         (line,) = [line for line in out.splitlines() if line.startswith(f"{name} ")]
-        assert f"fairbound data get {name}" in line
+        assert re.search(r"\bno\b", line)
         assert f"{dataset_info(name).rows:,}" in line
         assert next(iter(dataset_info(name).sha256.values()))[:8] in line
-    assert "non-commercial research only" in out
+    assert "fairbound data get NAME" in out
+    assert "non-commercial" in out
+    assert max(map(len, out.splitlines())) <= 80
 
 
 @pytest.mark.usefixtures("bare")

@@ -103,3 +103,37 @@ def test_bad_input_is_one_line(run, arguments, message):
     status, out, err = run("plan", *arguments)
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert message in err
+
+
+def test_a_certificate_says_what_its_plan_is_about(run, pilot, tmp_path):
+    certified = ("--game", "unlabelled", "--label-balanced", "--confidence", "0.9", "--method", "clopper-pearson")
+    path = tmp_path / "cert.json"
+    assert run("certify", pilot, *certified, "--out", path)[0] == 0
+    same = json.loads(run("plan", "--width", "0.1", "--log", pilot, *certified, "--json")[1])
+    assert json.loads(run("plan", "--width", "0.1", "--certificate", path, "--json")[1]) == same
+    own = ("--game", "labelled", "--no-label-balanced", "--confidence", "0.8", "--method", "fisher")
+    other = json.loads(run("plan", "--width", "0.1", "--certificate", path, *own, "--json")[1])
+    assert (other["game"], other["label_balanced"], other["confidence"]) == ("labelled", False, 0.8)
+    assert other == json.loads(run("plan", "--width", "0.1", "--log", pilot, *own, "--json")[1])
+
+
+def test_the_worlds_of_a_certificate_are_planned_for(run, pilot, tmp_path):
+    three = Counts(("a", "b", "c"), (0, 1), (0, 1), (*TABLE.table, ((5, 40), (30, 9))))
+    path = certify_counts(three, pure=("a", "b"), method="smallest").certificate().write(tmp_path / "pure.json")
+    found = json.loads(run("plan", "--width", "0.1", "--certificate", path, "--json")[1])
+    assert found["method"] == "smallest"
+    assert found["value"] == float(certify_counts(three, pure=("a", "b")).point)
+    other = json.loads(run("plan", "--width", "0.1", "--certificate", path, "--pure", "a", "c", "--json")[1])
+    assert other["value"] == float(certify_counts(three, pure=("a", "c")).point)
+    pair = tmp_path / "pair.json"
+    pair.write_text('{"world_0": {"a": {"0": 1, "1": 1}}, "world_1": {"b": {"0": 1, "1": 1}}}')
+    path = tmp_path / "given.json"
+    assert run("certify", pilot, "--pair", pair, "--out", path)[0] == 0
+    given = json.loads(run("plan", "--width", "0.1", "--certificate", path, "--json")[1])
+    assert given == json.loads(run("plan", "--width", "0.1", "--log", pilot, "--pair", pair, "--json")[1])
+
+
+def test_numbers_of_symbols_are_no_names(run):
+    status, _, err = run("plan", "--width", "0.1", "--groups", "F,M")
+    assert status == 2
+    assert "--groups 'F,M': plan takes the number of groups" in err

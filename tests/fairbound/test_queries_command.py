@@ -8,6 +8,7 @@ from fractions import Fraction
 import pytest
 
 from fairbound.bounds import Channel, CompositionPair, Counts, certify_counts, channel_advantage_after, worst_case_after
+from fairbound.console import wrapped
 from fairbound.describe import many_draws
 
 F = Fraction
@@ -111,3 +112,20 @@ def test_the_sentence_rounds_up_and_names_the_draws_that_it_takes():
     assert worst_case_after(result.upper, 10) <= shown <= worst_case_after(result.upper, 10) + F(1, 10**4)
     n = int(sentence.split("at least ")[1].split()[0])
     assert worst_case_after(result.upper, n - 1) < F(9, 10) <= worst_case_after(result.upper, n)
+
+
+def test_lines_break_between_words_and_end_without_an_empty_one(run, monkeypatch):
+    for width in (40, 80, 100):
+        monkeypatch.setenv("COLUMNS", str(width))
+        out = run("queries", "--advantage", "1", "--target", "0.5")[1]
+        assert not out.endswith("\n\n")
+        assert "takes at least 1 draw." in " ".join(out.split())
+
+
+def test_no_line_begins_with_a_percent_sign():
+    text = "With confidence 95 % an adversary is right at most 62.66 % of the time."
+    for width in range(10, 80):
+        lines = wrapped(text, width).splitlines()
+        assert " ".join(lines) == text
+        assert max(map(len, lines)) <= width
+        assert not any(line.startswith("%") for line in lines)

@@ -88,3 +88,11 @@ def test_sentences_fit_what_was_certified():
     assert worlds(given) == "the first given population from the second"
     assert "is no bound here" in published_form(certify_counts(table))
     assert "there it is a bound" in published_form(certify_counts(table, label_balanced=True))
+
+
+def test_at_most_six_groups_are_named():
+    table = ((30, 10), (10, 30))
+    counts = Counts(tuple("abcdefgh"), (0, 1), (0, 1), (table,) * 8)
+    assert worlds(certify_counts(counts)) == (
+        "any two populations of one group each (a, b, c, d, e, f and 2 more) apart"
+    )

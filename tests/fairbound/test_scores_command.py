@@ -269,3 +269,19 @@ def test_certificates_are_written_and_checked(run, log, tmp_path):
     status, _, err = run("check", certificate)
     assert status == 1
     assert "REFUSED" in err
+
+
+def test_bins_are_told_from_hard_predictions(run, log):
+    command = ("certify", log, *COLUMNS, "--score", "risk", "--bins", "5")
+    words = " ".join(run(*command)[1].split())
+    assert "sees which of 5 bins of the score (0 to 1) and the true label tells" in words
+    assert "An adversary who sees the score more finely than in these bins" in words
+    assert "instead of the hard prediction" not in words
+    assert "accuracy gap" not in words
+    assert "a best test's advantage of" in words
+    data = json.loads(run(*command, "--json")[1])
+    assert data["measured_gap"] == {"accuracy_raw": None, "accuracy_label_balanced": None}
+    assert any("more finely" in line for line in data["not_covered"])
+    alone = " ".join(run(*command, "--game", "unlabelled", "--score-range", 0, 2)[1].split())
+    assert "sees which of 5 bins of the score (0 to 2) alone tells" in alone
+    assert "Default: 0 1" in " ".join(run("certify", "--help")[1].replace("│", " ").split())

@@ -159,3 +159,18 @@ def test_lengths_must_agree(frame):
         fairbound.certify_two_models(
             frame["income"][1:], frame["strict"], frame["lenient"], sensitive_features=frame["sex"]
         )
+
+
+def test_columns_that_are_no_hard_predictions_are_named(run, frame, tmp_path):
+    path = tmp_path / "log.csv"
+    race = np.where(np.arange(len(frame)) % 3 == 0, "A & P", "B")
+    frame.assign(race=race, risk=np.arange(len(frame)) / len(frame)).to_csv(path, index=False)
+    command = ("two-models", path, "--label", "income", "--group", "sex", "--model-0", "strict", "--model-1")
+    status, _, err = run(*command, "race")
+    assert status == 2
+    assert "model 1 ('race') shows 'A & P', which is no label of 'income'" in err
+    status, _, err = run(*command, "risk")
+    assert status == 2
+    assert "column 'risk' holds 0." in err
+    assert "a score or measurement, not a category; threshold or bin it first" in err
+    assert "--score" not in err

@@ -149,7 +149,8 @@ def test_rows_too_few_to_learn_from_are_said_to_be(watch, tmp_path):
     path.write_text(HEADER + lines(CHANGING[:50]))
     status, out, _ = watch(path, "--max-advantage", "0.1")
     assert status == 0
-    assert "too few" in out
+    assert "50 rows are fewer than the 100 (--every)" in out
+    assert json.loads(watch(path, "--max-advantage", "0.1", "--json")[1])["rows"] == 50
     path.write_text(HEADER + "a,0,0\n" * 200)
     status, _, err = watch(path, "--max-advantage", "0.1")
     assert status == 2
@@ -430,3 +431,35 @@ def test_a_spoiled_state_is_refused(tmp_path, watch, spoil):
     assert (status, out) == (2, "")
     assert err.count("\n") == 1
     assert "unexpected" not in err
+
+
+def test_rows_that_only_taught_the_alphabets_are_said_not_to_count(watch, log):
+    alarm = watch(log, "--max-advantage", "0.1", "--window", 1000)[1]
+    assert "Not counted: the first 100 rows" in alarm
+    assert "Not counted: the first 50 rows" in watch(log, "--max-advantage", "1", "--every", 50)[1]
+    assert "Not counted" not in watch(log, "--max-advantage", "1", "--groups", "a,b", "--labels", "0,1")[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.counts.json", '{"schema": "fairbound.counts/1"}', "is a count file; watch needs rows"),
+        ("part-?.csv", None, "patterns are not expanded"),
+        ("absent.csv", None, "no file"),
+        ("names.csv", HEADER + '"c, d",0,0\n', "holds 'c, d', which is not among 'a, b', 'c'"),
+    ],
+)
+def test_what_watch_cannot_read_is_said_in_one_line(watch, tmp_path, name, content, message):
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    status, out, err = watch(tmp_path / name, "--max-advantage", "0.1", "--groups", '"a, b",c', "--labels", "0,1")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert message in err
+
+
+def test_a_broken_state_is_said_to_be_no_json(watch, log, tmp_path):
+    (tmp_path / "state.json").write_text("{")
+    status, _, err = watch(log, "--max-advantage", "0.1", "--state", tmp_path / "state.json")
+    assert status == 2
+    assert "is no JSON" in err
+    assert "delete it to start a new watch" in err
