@@ -11,7 +11,7 @@ from fairbound.bounds.exact import label_shift_reason
 from fairbound.bounds.noise import NoiseFloor
 from fairbound.bounds.queries import draws_needed, worst_case_above
 from fairbound.bounds.rational import decimal_above, decimal_below
-from fairbound.bounds.scores import ScoreCertification
+from fairbound.bounds.scores import ScoreCertification, ScorePair
 
 _MOST_NAMED = 6
 
@@ -116,7 +116,7 @@ def advantages(result: Certification | ScoreCertification) -> list[tuple[str, Fr
     """The same of the advantage for every pair of worlds, and the largest of several."""
     empty = {label for _, label in result.counts.missing_cells()}
 
-    def measured(pair: PairResult) -> bool:
+    def measured(pair: PairResult | ScorePair) -> bool:
         # Labels without matched mass do not enter the value.
         return not any(m and y in empty for y, m in zip(result.counts.labels, pair.pair.moved, strict=True))
 
@@ -124,7 +124,7 @@ def advantages(result: Certification | ScoreCertification) -> list[tuple[str, Fr
         (f"advantage, {pair.name}", pair.point if measured(pair) else None, pair.upper) for pair in result.pairs
     ]
     if len(result.pairs) > 1:
-        point = result.point if all(map(measured, result.pairs)) else None
+        point = result.point if all(measured(pair) for pair in result.pairs) else None
         rows.append(("advantage, worst pair", point, result.upper))
     return rows
 
