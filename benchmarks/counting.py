@@ -180,8 +180,9 @@ def main() -> None:
     lines = [f"Measured on {describe('numpy', 'pandas', 'duckdb', 'fairlearn')}; seed {SEED}.", ""]
     lines += ["## Arrays in memory", "", *in_memory([10**6, 10**7]), ""]
     lines += [
-        "The method fisher, the default, adds the same time to every count of this table, however many rows there are;",
-        "clopper-pearson adds next to none. fairlearn is run at one million rows only; best of 1 to 20 repeats.",
+        "The method fisher, the default, costs what its bound costs, which depends on the table and hardly on the rows",
+        "(tails of larger counts take a little longer); clopper-pearson adds next to none. fairlearn is run at one",
+        "million rows only; best of 1 to 20 repeats.",
         "",
     ]
     lines += ["## Out of core", "", *out_of_core(rows), "", "## Start", "", *start_up()]

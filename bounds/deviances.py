@@ -18,8 +18,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq, minimize_scalar
-from scipy.special import betaincc, betaincinv, betaln, gammainccinv
+from scipy.special import betaincc, betaincinv, betaln, gammainccinv, lambertw
 
 from fairbound.bounds import check
 from fairbound.bounds.counts import Counts
@@ -75,12 +74,8 @@ def radius(terms: int, alpha: Fraction, *, exact: bool) -> Fraction:
     if exact:
         value = float(gammainccinv(terms, level))
     else:
-        goal = -np.log(level)
-
-        def excess(t: float) -> float:
-            return float(t - terms - terms * np.log(t / terms) - goal)
-
-        value = float(brentq(excess, terms * (1 + 1e-12), 2 * terms + 4 * goal + 10))
+        # t / C - ln(t / C) = 1 - ln(alpha) / C; the larger root.
+        value = float(-terms * lambertw(-np.exp(-1 + np.log(level) / terms), -1).real)
     step = Fraction(1, 10**9)
     result = Fraction(int(value * 10**9), 10**9)
     while not holds(result, terms, alpha):
@@ -619,13 +614,9 @@ def _golden(value: Callable[[Floats], Floats], low: Floats, high: Floats) -> Flo
 
 def _minimiser(value: Callable[[float], float], guess: float) -> Fraction:
     """Multiplier with (nearly) the smallest bound; the bound is convex in it."""
-    found = minimize_scalar(
-        lambda position: value(float(np.exp(position))),
-        bounds=(np.log(guess) - 6, np.log(guess) + 6),
-        method="bounded",
-        options={"xatol": 5e-3},
-    )
-    return short(float(np.exp(found.x)))
+    centre = np.log([guess])
+    found = _golden(lambda position: np.array([value(float(np.exp(position[0])))]), centre - 6, centre + 6)
+    return short(float(np.exp(found[0])))
 
 
 def _search_fixed(
