@@ -30,7 +30,15 @@ from fairbound.bounds import (
     worst_case_advantage,
 )
 from fairbound.bounds.check import CheckError
-from fairbound.bounds.deviances import Prices, World, bound_worlds, point_text, radius, touching
+from fairbound.bounds.deviances import (
+    Prices,
+    World,
+    _marginal_touches,
+    bound_worlds,
+    point_text,
+    radius,
+    touching,
+)
 from fairbound.bounds.errors import AlphabetError
 
 F = Fraction
@@ -579,3 +587,26 @@ def test_the_truth_is_what_the_exact_bound_says():
     pair = CompositionPair.from_dict({"world_0": {"a": half}, "world_1": {"b": half}}, ("a", "b"), (0, 1))
     value = worst_case_advantage(pair, channel.disparities().per_label).value
     assert value == sum(abs(p - q) / 2 for p, q in zip(*rates, strict=True))
+
+
+@given(
+    st.lists(st.fractions(F(1, 100), 20, max_denominator=100), unique=True, max_size=5),
+    st.fractions(0, 60, max_denominator=100),
+)
+def test_chords_and_the_last_slope_stay_above_a_convex_price(ratios, at):
+    # r - ln(1 + r) is convex, 0 at 0, and its slope stays below 1.
+    knots = [(r, r - check.ln_between(1 + r)[0]) for r in sorted(ratios)]
+    assert check.interpolated(knots, at) >= at - check.ln_between(1 + at)[1]
+    for r, value in knots:
+        assert check.interpolated(knots, r) == value
+
+
+@pytest.mark.parametrize("ratios", [(5, 10), (20, 40, 60), (30,)])
+def test_a_label_s_part_is_above_its_value_at_every_marginal(ratios):
+    multiplier, (k, n) = F(1, 100), (50, 100)
+    knots = [(F(r), r - check.ln_between(F(1 + r))[0]) for r in ratios]
+    touches = _marginal_touches(knots, float(multiplier), [(k, n), (k, n)])
+    bound = float(check.pure_value(knots, multiplier, [(k, n), (k, n)], touches))
+    u = np.linspace(0.01, 0.99, 99)
+    deviance = -np.log(binom.sf(k - 1, n, u))
+    assert (-u + float(multiplier) * (100 * u - np.log1p(100 * u)) - float(multiplier) * deviance).max() <= bound
