@@ -368,7 +368,10 @@ def summarise_sweep(sweep: Sweep, records: Sequence[dict[str, Any]]) -> str:
         "splits the same rows anew, so the interval covers split and training, not the choice of the data set. T1 "
         "and its bound (confidence "
         + ", ".join(sorted({f"{r['config']['confidence']:g}" for r in records}))
-        + ') are those of the label-balanced labelled game; "fair" is what a log of these cell sizes shows if both '
+        + ') are those of the label-balanced labelled game, "raw T1" and "raw bound" of the raw one; "< tau" is the '
+        "share of runs whose bound is below tau ("
+        + ", ".join(sorted({f"{r['config']['tau']:g}" for r in records}))
+        + '); gaps are those of the accuracy; "fair" is what a log of these cell sizes shows if both '
         "groups have the pooled rates: the mean measured Delta_EO, and the bound without any disparity.",
         "",
     ]
@@ -508,10 +511,15 @@ _COLUMNS = (
     ("bal. acc.", "balanced_accuracy", False),
     ("AUC", "auc", False),
     ("Delta_EO", "delta_eo", True),
+    ("Delta_EO W", "advantage.raw.delta_eo_times_W", False),
     ("T1", "advantage.label_balanced.point", True),
     ("bound", "advantage.label_balanced.upper", False),
-    ("raw gap", "accuracy_gap.raw", False),
+    ("< tau", "advantage.label_balanced.below_tau", False),
+    ("gap", "accuracy_gap.label_balanced", False),
+    ("raw T1", "advantage.raw.point", False),
     ("raw bound", "advantage.raw.upper", False),
+    ("raw < tau", "advantage.raw.below_tau", False),
+    ("raw gap", "accuracy_gap.raw", False),
     ("fair: Delta_EO", "noise_floor.delta_eo_mean", False),
     ("fair: bound", "noise_floor.label_balanced_upper", False),
 )
