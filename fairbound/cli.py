@@ -34,6 +34,8 @@ app = typer.Typer(
 
 data_app = typer.Typer(help="Data sets: what there is, how to get it, what is in it.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+spin_app = typer.Typer(help="Suppress the weights that fairness and privacy share in a language model (SPIN).")
+app.add_typer(spin_app, name="spin")
 
 FAILS, BAD_INPUT = 1, 2
 
@@ -134,6 +136,15 @@ GroupColumns = Annotated[
 
 MaxAdvantage = Annotated[
     str | None, typer.Option(help="Exit 1 if the upper bound is above this (a gate for CI).", metavar="X")
+]
+
+
+ReportFile = Annotated[
+    Path | None, typer.Option(help="Write a report here: one HTML page without scripts.", metavar="FILE.html")
+]
+ReportDate = Annotated[
+    str | None,
+    typer.Option(help="Date to show in the report; without one, equal results give equal bytes.", metavar="DATE"),
 ]
 
 
@@ -273,6 +284,8 @@ def certify_command(
             metavar="OUT.v",
         ),
     ] = None,
+    report: ReportFile = None,
+    report_date: ReportDate = None,
     as_json: Json = False,
 ) -> None:
     """Bound what a model's predictions leak about its population, from prediction logs or count files."""
@@ -285,7 +298,7 @@ def certify_command(
 
     limit = _limit(max_advantage)
     files = log_files(logs)
-    for target in (out, coq):
+    for target in (out, coq, report):
         if target is not None:
             refuse_overwriting(target, files)
     columns: dict[str, Any] = {
@@ -302,7 +315,8 @@ def certify_command(
             "--theorem": theorem != Theorem.T1,
             "--method": method is not None,
         }
-        scores.check_options(score, bins, score_range, {**named, "--coq": coq is not None}, outputs, game.value)
+        named |= {"--coq": coq is not None, "--report": report is not None}
+        scores.check_options(score, bins, score_range, named, outputs, game.value)
     if score is not None and bins is None:
         data, holds = scores.run_scores(
             files,
@@ -350,10 +364,17 @@ def certify_command(
             theorem=theorem.value,
             method=None if method is None else method.value,
         )
-        certificate = None if out is None else result.certificate()
+        certificate = result.certificate() if out or report else None
         floor = noise_floor(result)
     if certificate is not None and out is not None:
         certificate.write(out)
+    if certificate is not None and report is not None:
+        from fairbound.certify_report import CertifiedGame, certify_page, other_balance
+        from fairbound.report import write_report
+
+        asked = CertifiedGame(result, floor, certificate, None if out is None else str(out))
+        page = certify_page(asked, other_balance(result), sources=[str(file) for file in files], limit=limit)
+        write_report(report, page, date=report_date)
     if coq is not None:
         from fairbound.proofs.export import coq_file
 
@@ -373,7 +394,10 @@ def certify_command(
             data["score"] = {"column": score, "bins": bins, "range": ends}
             data["statement"] = scores.STATEMENT
         data["coq"] = None if coq is None else str(coq)
-        data["certificate"] = None if certificate is None else {"path": str(out), "digest": certificate.digest}
+        data["report"] = None if report is None else str(report)
+        data["certificate"] = (
+            None if out is None or certificate is None else {"path": str(out), "digest": certificate.digest}
+        )
         _print_json(data)
     else:
         from fairbound.console import print_certification
@@ -384,6 +408,8 @@ def certify_command(
             typer.echo(f"\n{scores.binned(bins, ends)}")
         if coq is not None:
             typer.echo(f"\nCoq: {coq}; compile it with: coqc {coq}")
+        if report is not None:
+            typer.echo(f"\nReport: {report}")
     if not holds:
         raise typer.Exit(FAILS)
 
@@ -584,6 +610,8 @@ def fft_command(
     first_seed: Annotated[int, typer.Option(help="Seed of the first run; the others follow.", min=0)] = 0,
     include_attribute: Annotated[bool, typer.Option(help="Whether the models see the attribute.")] = True,
     out: Annotated[Path, typer.Option(help="Folder for runs.jsonl and the prediction logs.")] = Path("results/fft"),
+    report: ReportFile = None,
+    report_date: ReportDate = None,
     as_json: Json = False,
 ) -> None:
     """Train on one group, fine-tune fairly on the other, and measure; resumes where it stopped."""
@@ -611,8 +639,15 @@ def fft_command(
         config=ProtocolConfig.from_dict(chosen),
         quiet=as_json,
     )
+    if report is not None:
+        from fairbound.fft_report import fft_page
+        from fairbound.report import write_report
+
+        write_report(report, fft_page(records, out), date=report_date)
     if as_json:
         _print_json(records)
+    elif report is not None:
+        typer.echo(f"Report: {report}")
 
 
 @app.command("sweep")
@@ -631,6 +666,101 @@ def sweep_command(
     folder = Path("results") / config.stem if out is None else out
     summary, holds = run_sweep_command(config, out=folder, jobs=jobs, quiet=as_json)
     _finish(summary, holds, as_json=as_json)
+
+
+_MODEL = typer.Option(help="Folder or hub id of a causal language model. Default: SmolLM2-135M-Instruct.")
+_DEVICE = typer.Option(help="auto, cpu or cuda.")
+
+
+@spin_app.callback(invoke_without_command=True)
+def spin_command(
+    context: typer.Context,
+    demo: Annotated[bool, typer.Option("--demo", help="One edit and its control on a fixed sample.")] = False,
+    protocol: Annotated[str | None, typer.Option(help="demo, study or a TOML file.")] = None,
+    full: Annotated[bool, typer.Option("--full", help="Report on every question.")] = False,
+    model: Annotated[str | None, _MODEL] = None,
+    judge: Annotated[
+        Path | None, typer.Option(help="Folder of a language model that judges, such as MD-Judge.", show_default=False)
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Questions answered together.")] = 32,
+    device: Annotated[str, _DEVICE] = "auto",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder, where it also resumes. Default: results/spin, or spin-demo.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Suppress the weights that fairness and privacy share in a language model (SPIN), and measure what it does."""
+    if context.invoked_subcommand is not None:
+        return
+    if not demo and protocol is None:
+        raise FairboundError("say what to run: --demo, --protocol study, or --protocol FILE.toml.")
+    if demo and protocol is not None:
+        raise FairboundError("--demo is a protocol of its own; leave out --protocol.")
+    _need_training()
+    from fairbound.spin import run_spin
+
+    name = protocol or "demo"
+    default = Path("results/spin" if name == "study" else f"results/spin-{Path(name).stem}")
+    folder = out or (default.with_name(f"{default.name}-full") if full else default)
+    results = run_spin(
+        name,
+        out=folder,
+        every_question=full,
+        model=model,
+        judge=judge,
+        batch_size=batch_size,
+        device=device,
+        quiet=as_json,
+    )
+    if as_json:
+        _print_json(results)
+
+
+@spin_app.command("apply")
+def spin_apply_command(
+    edit: Annotated[Path, typer.Argument(help="Edit file (safetensors).", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder for the model.", show_default=False)],
+    model: Annotated[str | None, _MODEL] = None,
+    as_json: Json = False,
+) -> None:
+    """Zero the weights of an edit file in the model it was made for, and write that model."""
+    _change_model(edit, model, out, undo=False, as_json=as_json)
+
+
+@spin_app.command("undo")
+def spin_undo_command(
+    edit: Annotated[Path, typer.Argument(help="Edit file (safetensors).", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder for the model.", show_default=False)],
+    model: Annotated[str | None, _MODEL] = None,
+    as_json: Json = False,
+) -> None:
+    """Put the old weights of an edit file back into an edited model, bit for bit, and write that model."""
+    _change_model(edit, model, out, undo=True, as_json=as_json)
+
+
+def _change_model(edit: Path, model: str | None, out: Path, *, undo: bool, as_json: bool) -> None:
+    _need_training()
+    from fairbound.spin import change_model
+
+    done = change_model(edit, model=model, out=out, undo=undo)
+    if as_json:
+        _print_json(done)
+    else:
+        typer.echo(f"{done['weights']:,} weights {'put back' if undo else 'set to zero'}; model in {out}")
+
+
+@spin_app.command("inspect")
+def spin_inspect_command(
+    edit: Annotated[Path, typer.Argument(help="Edit file (safetensors).", show_default=False)],
+    as_json: Json = False,
+) -> None:
+    """Show what an edit file does, matrix by matrix."""
+    _need_training()
+    from fairbound.spin import inspect_edit
+
+    found = inspect_edit(edit, quiet=as_json)
+    if as_json:
+        _print_json(found)
 
 
 @data_app.command("list")
@@ -682,22 +812,31 @@ def data_describe_command(
 @app.command("figures")
 def figures_command(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Figures to make; default: all.", show_default=False)
+        list[str] | None,
+        typer.Argument(help="Figures and tables to make; default: all whose results are there.", show_default=False),
     ] = None,
-    results: Annotated[Path, typer.Option(help="Folder that `fairbound fft` or `fairbound demo` wrote.")] = Path(
-        "fairbound-demo"
-    ),
-    out: Annotated[Path, typer.Option(help="Folder for the pictures and their data.")] = Path("results/figures"),
+    show: Annotated[bool, typer.Option("--list", help="Say what there is and what each needs; make nothing.")] = False,
+    results: Annotated[Path, typer.Option(help="Folder of stored results.")] = Path("results"),
+    out: Annotated[Path, typer.Option(help="Folder for pictures, tables and their data.")] = Path("results/figures"),
     as_json: Json = False,
 ) -> None:
-    """Regenerate figures, each as PNG and PDF with its data as CSV."""
-    from fairbound.figures import make_figures
+    """Regenerate figures (PNG, PDF) and tables (Markdown, LaTeX), each with its data as CSV, from stored results."""
+    from fairbound.figures import listing, make_figures
 
-    paths = [str(path) for path in make_figures(names, results=results, out=out)]
+    if show:
+        found = listing(results)
+        if as_json:
+            _print_json(found)
+        else:
+            for entry in found:
+                state = "ready" if entry["ready"] else f"needs: {entry['command']}"
+                typer.echo(f"{entry['name']:<18}{entry['about']}\n{'':<18}{state}")
+        return
+    made = make_figures(names, results=results, out=out)
     if as_json:
-        _print_json(paths)
+        _print_json({"files": [str(path) for path in made.files], "left": list(made.left)})
     else:
-        typer.echo("\n".join(paths))
+        typer.echo("\n".join([*map(str, made.files), *(f"not made: {line}" for line in made.left)]))
 
 
 @app.command("prove")

@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.text import Text
 
 from fairbound.bounds.alphabet import printable
 from fairbound.describe import NOT_COVERED_IN_SHORT
 from fairbound.empirical.sweep import read_sweep, run_sweep
-
-#: Where no bar can be drawn, a line is written after every so many parts of the runs.
-_LINES = 20
+from fairbound.progress import parts_progress
 
 
 def run_sweep_command(config: Path, *, out: Path, jobs: int, quiet: bool = False) -> tuple[dict[str, Any], bool]:
@@ -56,7 +41,7 @@ def run_sweep_command(config: Path, *, out: Path, jobs: int, quiet: bool = False
         As in `fairbound.empirical.sweep.read_sweep` and `run_sweep`.
     """
     sweep = read_sweep(config)
-    with _progress() as progress:
+    with parts_progress() as progress:
         result = run_sweep(sweep, out, jobs=jobs, progress=progress)
     above = sum(stage["gap_exceeds_exact"] for record in result.records for stage in record["stages"].values())
     if not quiet:
@@ -73,26 +58,3 @@ def run_sweep_command(config: Path, *, out: Path, jobs: int, quiet: bool = False
         "files": {name: str(path) for name, path in result.files.items()},
     }
     return summary, not result.failures and above == 0
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar with the remaining time on standard error, or lines where that is no terminal."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    tasks: dict[str, TaskID] = {}
-    began = lines = 0.0
-    with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as bar:
-
-        def told(what: str, done: int, total: int) -> None:
-            nonlocal began, lines
-            if what not in tasks:
-                tasks[what] = bar.add_task(printable(what), total=total)
-                began, lines = time.monotonic(), 0.0
-            bar.update(tasks[what], completed=done)
-            if not console.is_terminal and done and done / total * _LINES >= lines + 1:
-                lines = done / total * _LINES // 1
-                left = (time.monotonic() - began) / done * (total - done) / 60
-                sys.stderr.write(f"fairbound: {printable(what)}, {done} of {total}, about {left:.0f} min left\n")
-
-        yield told
