@@ -21,6 +21,8 @@ _HOMES = {
     "Disparities": "channel",
     "FairboundError": "errors",
     "Game": "games",
+    "Information": "information",
+    "InformationProof": "information",
     "TransportPlan": "transport",
     "Witness": "exact",
     "PairedCounts": "two_models",
@@ -47,6 +49,7 @@ _HOMES = {
     "get_game": "games",
     "noise_floor": "noise",
     "paper_bound": "exact",
+    "prove_information_inequality": "information",
     "rows_needed": "planning",
     "transport_bound": "exact",
     "witness": "exact",
@@ -79,6 +82,9 @@ if TYPE_CHECKING:
     from fairbound.bounds.games import Game as Game
     from fairbound.bounds.games import accuracy_gap as accuracy_gap
     from fairbound.bounds.games import get_game as get_game
+    from fairbound.bounds.information import Information as Information
+    from fairbound.bounds.information import InformationProof as InformationProof
+    from fairbound.bounds.information import prove_information_inequality as prove_information_inequality
     from fairbound.bounds.knowledge import Knowledge as Knowledge
     from fairbound.bounds.knowledge import worst_case_given as worst_case_given
     from fairbound.bounds.noise import NoiseFloor as NoiseFloor

@@ -25,6 +25,8 @@ from typing import Any, NoReturn
 SCHEMA = "fairbound.certificate/1"
 KNOWLEDGE_SCHEMA = "fairbound.knowledge/1"
 SCORES_SCHEMA = "fairbound.scores/1"
+INFORMATION_SCHEMA = "fairbound.information/1"
+SCHEMAS = (SCHEMA, KNOWLEDGE_SCHEMA, SCORES_SCHEMA, INFORMATION_SCHEMA)
 MAX_BYTES = 32 * 2**20
 MAX_DIGITS = 4000
 MAX_TERMS = 2**17
@@ -39,6 +41,7 @@ LARGEST_TAIL = 10**7
 POINT_GRID = 10**15
 MOST_EVENT_OUTPUTS = 6
 MOST_EVENTS = 640
+MAX_VARIABLES = 6
 PAIR_ENTRIES = ("label_shift", "moved", "distance", "plan", "point", "upper")
 MAX_KNOTS = 64
 LIMITS_SHARE, LIMITS_SHARE_RAW = Fraction(1, 10), Fraction(1, 2)
@@ -50,6 +53,7 @@ _TANGENT_STEPS = 500
 _NEAR = Context(prec=28)
 _LN_SLACK = Fraction(1, 10**22)
 _SORT_STEPS = 20
+_VARIABLE = re.compile(r"\w{1,40}", re.ASCII)
 _FRACTION = re.compile(rf"-?[0-9]{{1,{MAX_DIGITS}}}(/[1-9][0-9]{{0,{MAX_DIGITS - 1}}})?", re.ASCII)
 _PI = "3.14159265358979323846264338327950288419716939937510582097494459230781640628620899"
 
@@ -126,8 +130,8 @@ def load(text: str | bytes) -> dict[str, Any]:
         If the text is too large or is not the JSON of a certificate.
     """
     data = parse(text)
-    if not isinstance(data, dict) or data.get("schema") not in (SCHEMA, KNOWLEDGE_SCHEMA, SCORES_SCHEMA):
-        fail("schema", f"is not {SCHEMA!r}, {KNOWLEDGE_SCHEMA!r} or {SCORES_SCHEMA!r}")
+    if not isinstance(data, dict) or data.get("schema") not in SCHEMAS:
+        fail("schema", f"is none of {', '.join(map(repr, SCHEMAS))}")
     return data
 
 
@@ -600,8 +604,8 @@ def check(data: dict[str, Any]) -> str:
     try:
         if data["digest"] != digest(data):
             fail("digest", "does not match the certificate's content")
-        checks = {SCHEMA: _check, KNOWLEDGE_SCHEMA: _check_knowledge, SCORES_SCHEMA: _check_scores}
-        return checks[data["schema"]](data)
+        checks = (_check, _check_knowledge, _check_scores, _check_information)
+        return checks[SCHEMAS.index(data["schema"])](data)
     except CheckError:
         raise
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, MemoryError) as error:
@@ -1031,6 +1035,73 @@ def _check_knowledge(data: dict[str, Any]) -> str:
     )
 
 
+def _check_information(data: dict[str, Any]) -> str:
+    """An information inequality: a combination of elemental inequalities, added up coefficient by coefficient."""
+    _entries(data, {"schema", "variables", "expression", "terms", "digest"}, "certificate")
+    variables = symbols(data["variables"], "variables")
+    if len(variables) > MAX_VARIABLES or not all(is_variable(name) for name in variables):
+        fail("variables", f"must be at most {MAX_VARIABLES} names of letters, digits and underscores")
+
+    def members(names: Any, where: str) -> frozenset[int]:
+        if type(names) is not list or len(names) > len(variables):
+            fail(where, "must be a list of variables")
+        positions = frozenset(_position(variables, name, where) for name in names)
+        if len(positions) != len(names):
+            fail(where, "names a variable twice")
+        return positions
+
+    def entropy(joint: frozenset[int]) -> str:
+        return f"H({','.join(variables[i] for i in sorted(joint))})"
+
+    claimed: dict[frozenset[int], Fraction] = {}
+    for number, entry in enumerate(_at_most(data["expression"], 2 ** len(variables), "expression")):
+        where = f"expression[{number}]"
+        text, names = _of_length(entry, 2, where)
+        joint = members(names, where)
+        if not joint or joint in claimed:
+            fail(where, "is the entropy of no variable, or of the same variables as another entry")
+        claimed[joint] = fraction(text, where, _SHORT)
+    left = dict(claimed)
+    seen = set()
+    everything = frozenset(range(len(variables)))
+    for number, entry in enumerate(_at_most(data["terms"], 4**MAX_VARIABLES, "terms")):
+        where = f"terms[{number}]"
+        text, *pair, given = _of_length(entry, 4, where)
+        weight, condition = fraction(text, where, _SHORT), members(given, where)
+        first, second = (_position(variables, name, where) for name in pair)
+        # Elemental are H(V | all others) and I(V ; W | some others).
+        if {first, second} & condition or (first == second and condition | {first} != everything):
+            fail(where, "is no elemental inequality")
+        if weight <= 0 or (min(first, second), max(first, second), condition) in seen:
+            fail(where, "has no positive weight, or occurs twice")
+        seen.add((min(first, second), max(first, second), condition))
+        for joint, sign in (
+            (condition | {first}, 1),
+            (condition | {second}, 1),
+            (condition | {first, second}, -1),
+            (condition, -1),
+        ):
+            if joint:
+                left[joint] = left.get(joint, Fraction(0)) - sign * weight
+    for joint, rest in left.items():
+        if rest:
+            fail("terms", f"do not add up to the expression: the coefficients of {entropy(joint)} differ by {rest}")
+    shown = " ".join(
+        f"{'-' if c < 0 else '+'} {'' if abs(c) == 1 else f'{abs(c)} '}{entropy(joint)}"
+        for joint, c in claimed.items()
+        if c
+    )
+    return (
+        f"{shown.removeprefix('+ ') or '0'} >= 0 for all random variables with finitely many values: a combination of "
+        f"{len(seen)} elemental inequalities, with positive weights."
+    )
+
+
+def is_variable(name: Any) -> bool:
+    """Whether a value can name a random variable."""
+    return type(name) is str and _VARIABLE.fullmatch(name) is not None
+
+
 def kolmogorov_upper_bound(n: int, eps: Fraction) -> Fraction:
     """
     Rigorous upper bound on `P(sup_t |F_n(t) - F(t)| > eps)` for the empirical distribution of n draws, whatever F.
@@ -1287,6 +1358,12 @@ def _position(alphabet: list[Any], name: Any, where: str) -> int:
 def _of_length(items: Any, n: int, where: str) -> list[Any]:
     if type(items) is not list or len(items) != n:
         fail(where, f"must have {n} entries")
+    return items
+
+
+def _at_most(items: Any, n: int, where: str) -> list[Any]:
+    if type(items) is not list or len(items) > n:
+        fail(where, f"must be a list of at most {n} entries")
     return items
 
 

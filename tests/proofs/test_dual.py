@@ -12,6 +12,7 @@ from fairbound.proofs.t1 import dual as t1
 from fairbound.proofs.t1b import dual as t1b
 from fairbound.proofs.t4 import dual as t4
 from fairbound.proofs.t9 import dual as t9
+from fairbound.proofs.t10 import dual as t10
 
 TINY = Fraction(1, 10**12)
 
@@ -87,3 +88,17 @@ def test_a_joint_bound_below_the_cone_optimum_is_noticed(monkeypatch):
     monkeypatch.setattr(t9, "modelled_optimum", lambda *arguments: honest(*arguments) + 1e-3)
     with pytest.raises(ProofFailure):
         t9.run()
+
+
+def test_the_leg_on_information_holds_and_notices_what_is_false_or_not_sharp(monkeypatch):
+    assert "with checked certificates" in t10.run()
+    for name, wrong, step in (
+        ("COUPLED", "I(X,Z;Y,Z) - I(X;Y) - 1/1000 H(Z)", "does not follow"),
+        ("COUPLED", "I(X,Z;Y,Z) - I(X;Y) + I(X;Z)", "the excess"),
+        ("PROCESSED", "I(X;Y) - 2 I(F;G)", "does not follow"),
+        ("PROCESSED", "I(X;Y) + I(F;G)", "needs nothing but"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(t10, name, wrong)
+            with pytest.raises(ProofFailure, match=step):
+                t10.run()
