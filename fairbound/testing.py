@@ -6,9 +6,12 @@ Needs the extra ``fairbound[testing]``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from hypothesis import strategies as st
 
 from fairbound.bounds.alphabet import Symbol
@@ -16,8 +19,9 @@ from fairbound.bounds.certify import Certification
 from fairbound.bounds.channel import Channel
 from fairbound.bounds.composition import Composition, CompositionPair
 from fairbound.bounds.counts import Counts
-from fairbound.bounds.rational import to_fraction
-from fairbound.describe import verdict
+from fairbound.bounds.errors import EmptyInputError, LengthMismatchError, UnknownColumnError
+from fairbound.bounds.rational import apportioned
+from fairbound.gate import assert_advantage_below
 
 __all__ = [
     "assert_advantage_below",
@@ -27,9 +31,15 @@ __all__ = [
     "compositions",
     "counts",
     "disparities",
+    "noisy_features",
+    "resampled_rows",
+    "reweighted_rows",
     "simplex_points",
 ]
 
+Rows = npt.NDArray[np.intp]
+
+_SEEDS = st.integers(0, 2**32 - 1)
 _GROUPS: tuple[Symbol, ...] = ("a", "b", "c", "d", "e", "f")
 
 
@@ -131,23 +141,92 @@ def counts(
     return Counts(_GROUPS[:groups], alphabet, alphabet, tuple(tuple(map(tuple, plane)) for plane in table))
 
 
-def assert_advantage_below(result: Certification, limit: float | str | Fraction) -> None:
+@st.composite
+def resampled_rows(draw: st.DrawFn, y_true: Any, sensitive_features: Any) -> Rows:
     """
-    Assert that a certified bound is at most a limit: a gate for a model's tests, like ``--max-advantage``.
+    Rows of one's own evaluation data, resampled with replacement: as many as there are.
 
     Parameters
     ----------
-    result : Certification
-    limit : float, text or Fraction
-        In [0, 1]; compared exactly.
+    y_true, sensitive_features : array-like of shape (n,)
+        Every (group, label) cell keeps a row, so that its rates stay defined.
 
-    Raises
-    ------
-    AssertionError
-        Saying what was bounded and how far it is above the limit.
+    Returns
+    -------
+    strategy of array of int, shape (n,)
+        Positions, to index features, labels and groups with.
     """
-    if result.upper > to_fraction(limit):
-        raise AssertionError(f"{verdict(result)} The limit is {limit}.")
+    cells = _cells(y_true, sensitive_features)
+    generator = np.random.default_rng(draw(_SEEDS))
+    n = sum(map(len, cells))
+    kept = [generator.choice(rows) for rows in cells]
+    return np.concatenate([kept, generator.integers(n, size=n - len(kept))]).astype(np.intp)
+
+
+@st.composite
+def reweighted_rows(draw: st.DrawFn, y_true: Any, sensitive_features: Any, *, max_weight: int = 12) -> Rows:
+    """
+    Rows resampled with replacement inside each (group, label) cell, whose share of the rows is drawn.
+
+    Parameters
+    ----------
+    y_true, sensitive_features : array-like of shape (n,)
+        Every (group, label) cell keeps a row.
+    max_weight : int
+        Largest integer weight of a cell, before normalising.
+
+    Returns
+    -------
+    strategy of array of int, shape (n,)
+        Positions, to index features, labels and groups with.
+    """
+    cells = _cells(y_true, sensitive_features)
+    weights = draw(st.lists(st.integers(1, max_weight), min_size=len(cells), max_size=len(cells)))
+    generator = np.random.default_rng(draw(_SEEDS))
+    sizes = apportioned(weights, sum(map(len, cells)) - len(cells))
+    return np.concatenate([generator.choice(rows, size + 1) for rows, size in zip(cells, sizes, strict=True)])
+
+
+@st.composite
+def noisy_features(draw: st.DrawFn, X: Any, *, scale: float = 0.1, columns: Iterable[int | str] | None = None) -> Any:
+    """
+    Features with Gaussian noise; labels and groups keep their meaning, as rows stay where they are.
+
+    Parameters
+    ----------
+    X : array or pandas data frame of shape (n, d)
+        Numeric.
+    scale : float
+        Largest standard deviation of the noise, in standard deviations of the column; what is drawn is at most that.
+    columns : iterable of int or str, optional
+        Columns that get noise, by position or (data frame) by name; default: all. Leave out codes of categories.
+
+    Returns
+    -------
+    strategy of what `X` is
+    """
+    names = list(getattr(X, "columns", range(X.shape[1])))
+    chosen = set(names if columns is None else columns)
+    if not chosen <= set(names):
+        raise UnknownColumnError(f"the features have no column {next(iter(chosen - set(names)))!r}.")
+    deviations = np.asarray(X, dtype=float).std(axis=0) * [name in chosen for name in names]
+    strength = draw(st.floats(0, scale))
+    return X + strength * deviations * np.random.default_rng(draw(_SEEDS)).normal(size=X.shape)
+
+
+def _cells(y_true: Any, sensitive_features: Any) -> list[Rows]:
+    """Positions of the rows of each (group, label) cell that has any."""
+    labels, groups = np.asarray(y_true).tolist(), np.asarray(sensitive_features).tolist()
+    if len(labels) != len(groups):
+        raise LengthMismatchError(
+            f"{len(labels)} labels, but {len(groups)} sensitive features; give one of each per row."
+        )
+    if not labels:
+        raise EmptyInputError("the evaluation data has no rows.")
+    found: dict[Any, list[int]] = {}
+    for row, cell in enumerate(zip(groups, labels, strict=True)):
+        found.setdefault(cell, []).append(row)
+    return [np.array(rows, dtype=np.intp) for rows in found.values()]
 
 
 def assert_gap_within_bound(result: Certification) -> None:
