@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import warnings
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,18 @@ from rich.text import Text
 from fairbound.bounds import check
 from fairbound.bounds.certify import certify_counts
 from fairbound.bounds.noise import noise_floor
-from fairbound.describe import NOT_COVERED_IN_SHORT
+from fairbound.bounds.rational import decimal_above
+from fairbound.certify_report import (
+    HOW_TO_READ,
+    CertifiedGame,
+    bounds_blocks,
+    certificate_blocks,
+    disparity_blocks,
+    rates_table,
+)
+from fairbound.describe import NOT_COVERED_IN_SHORT, not_covered, verdict
 from fairbound.ingest import count_file
-from fairbound.report import Picture, Section, Table, write_report
+from fairbound.report import Bullets, Page, Paragraph, Section, Statement, write_report
 
 DATASET, ATTRIBUTE, START, OTHER, REHEARSAL, SEED = "compas", "race", "Caucasian", "African-American", 0.5, 0
 STAGES = {"base": "base model", "fft": "after FFt"}
@@ -52,6 +62,7 @@ def run_demo(out: Path, *, console: Console) -> dict[str, Any]:
         If a certificate is refused.
     """
     from fairbound.empirical.runs import run_many
+    from fairbound.fft_report import findings
     from fairbound.paper_figs import gap_and_bound, style
 
     console.print(
@@ -71,46 +82,64 @@ def run_demo(out: Path, *, console: Console) -> dict[str, Any]:
             progress=told,
         )
     record = records[0]
-    sections, certificates = [], []
+    models: dict[str, list[CertifiedGame]] = {}
     for stage, stage_name in STAGES.items():
         counts = count_file(out / record["logs"][stage])
+        models[stage_name] = []
         for game, game_name in GAMES.items():
             result = certify_counts(counts, pure=(START, OTHER), label_balanced=game == "label_balanced")
             certificate = result.certificate()
             path = certificate.write(out / f"{stage}-{game_name}.certificate.json")
             check.check(check.load(path.read_bytes()))
-            certificates.append(path)
-            long_name = "raw" if game == "raw" else "label-balanced"
-            title = f"{stage_name[0].upper()}{stage_name[1:]}, {long_name} game"
-            sections.append(Section(title, result, noise_floor(result), certificate, shlex.quote(str(path))))
-    figure = gap_and_bound.make(records, out)
+            models[stage_name].append(CertifiedGame(result, noise_floor(result), certificate, str(path)))
+    certified = [shown for games in models.values() for shown in games]
+    last = certified[-1]
+    figure = style.make(gap_and_bound, records, out)
     header, rows = _table(record)
-    report = write_report(
-        out / "report.html",
-        title="What a model of COMPAS leaks about its population, before and after fair fine-tuning",
-        summary=_summary(record),
-        sections=sections,
-        tables=[
-            Table(
-                header,
-                rows,
-                f"Certification split, seed {SEED}. {_LEGEND}",
-            )
-        ],
-        pictures=[Picture(style.svg(gap_and_bound.draw(records)), gap_and_bound.caption(records))],
-    )
-    _print(console, header, rows, record)
+    summary = findings(records)
+    report = write_report(out / "report.html", _page(records, models))
+    _print(console, header, rows, summary)
     console.print(Text(f"Report:       {report}"))
-    console.print(Text(f"Figure:       {figure[0]} (also .pdf, data in .csv)"))
-    for section in sections:
-        console.print(Text(f"Certificate:  {section.certificate_path} ({section.title}), checked"))
-    console.print(Text(f"Check again:  fairbound check {sections[-1].certificate_path}"))
+    console.print(Text(f"Figure:       {figure[0]} (also .pdf, data in .csv, caption in .md)"))
+    for name, games in models.items():
+        for shown in games:
+            console.print(Text(f"Certificate:  {shown.path} ({name}, {shown.name} game), checked"))
+    console.print(Text(f"Check again:  fairbound check {shlex.quote(str(last.path))}"))
     return {
         "report": str(report),
         "figure": str(figure[0]),
-        "certificates": [str(path) for path in certificates],
+        "certificates": [shown.path for shown in certified],
         "record": record,
     }
+
+
+def _page(records: list[dict[str, Any]], models: dict[str, list[CertifiedGame]]) -> Page:
+    """The report: the runs, and the certified log of each model."""
+    from fairbound.fft_report import findings, run_blocks
+
+    last = list(models.values())[-1][-1].result
+    return Page(
+        "What a model of COMPAS leaks about its population, before and after fair fine-tuning",
+        [*map(Statement, [*findings(records), verdict(last)]), Paragraph(NOT_COVERED_IN_SHORT)],
+        [
+            Section("Before and after", run_blocks(records)),
+            *(
+                Section(
+                    f"{name[0].upper()}{name[1:]}: the certified log",
+                    [
+                        *bounds_blocks(games),
+                        *disparity_blocks(games[-1]),
+                        rates_table(games[-1].result),
+                        *certificate_blocks(games),
+                    ],
+                )
+                for name, games in models.items()
+            ),
+            Section("How to read it", [Bullets(HOW_TO_READ)]),
+            Section("Assumptions", [Bullets(last.assumptions)]),
+            Section("Not covered", [Bullets(not_covered(last))]),
+        ],
+    )
 
 
 def _table(record: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
@@ -128,37 +157,14 @@ def _table(record: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
                     game_name,
                     f"{measured['accuracy_gap'][game]:.3f}",
                     f"{advantage['point']:.3f}",
-                    f"{advantage['upper']:.3f}",
+                    decimal_above(Fraction(advantage["upper"]), 3),
                     "yes" if advantage["below_tau"] else "no",
                 ]
             )
     return header, rows
 
 
-def _summary(record: dict[str, Any]) -> list[str]:
-    base, fft = record["stages"]["base"], record["stages"]["fft"]
-    tau, floor = record["config"]["tau"], fft["noise_floor"]
-    rows = sum(sum(cells.values()) for cells in record["rows"]["certification"].values())
-    balanced, raw = fft["advantage"]["label_balanced"], fft["advantage"]["raw"]
-    settled = "is settled: it is" if balanced["below_tau"] else "cannot be certified here: more rows are needed"
-    shift = f"In the raw game label shift alone makes up {raw['label_shift']:.3f}"
-    if raw["label_shift"] > tau:
-        shift += (
-            f", above tau = {tau:g}: no fairness constraint can certify it, and the published form Delta_EO * W = "
-            f"{raw['delta_eo_times_W']:.3f} (as its abstract states it) is no bound there"
-        )
-    return [
-        f"Fair fine-tuning took the equalized odds difference from {base['delta_eo']:.3f} to {fft['delta_eo']:.3f}, "
-        f"the exact worst case (T1) in the label-balanced game from {base['advantage']['label_balanced']['point']:.3f} "
-        f"to {balanced['point']:.3f}, and accuracy from {base['accuracy']:.3f} to {fft['accuracy']:.3f}.",
-        f"On {rows} certification rows the 95 % bound is {balanced['upper']:.3f}. A log of this size without any "
-        f"disparity would give {floor['label_balanced_upper']:.3f}, so whether the advantage is below tau = {tau:g} "
-        f"{settled}.",
-        f"{shift}.",
-    ]
-
-
-def _print(console: Console, header: list[str], rows: list[list[str]], record: dict[str, Any]) -> None:
+def _print(console: Console, header: list[str], rows: list[list[str]], summary: list[str]) -> None:
     table = ConsoleTable(box=None, pad_edge=False, header_style="bold")
     for name in header:
         table.add_column(name, justify="left" if name in ("model", "game") else "right", no_wrap=True)
@@ -168,6 +174,6 @@ def _print(console: Console, header: list[str], rows: list[list[str]], record: d
     console.print(table)
     console.print(Text(_LEGEND, style="dim"))
     console.print()
-    for line in (*_summary(record), NOT_COVERED_IN_SHORT):
+    for line in (*summary, NOT_COVERED_IN_SHORT):
         console.print(Text(line))
     console.print()

@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -16,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fairbound.bounds.alphabet import printable
+from fairbound.bounds.rational import decimal_above
 from fairbound.describe import NOT_COVERED_IN_SHORT
 from fairbound.empirical.plan import ProtocolConfig, plan_protocol
 from fairbound.empirical.runs import RUNS_FILE, run_many
@@ -169,7 +171,7 @@ def _print(records: list[dict[str, Any]], out: Path) -> None:
                 "gap: accuracy gap of the two worlds; T1: exact worst case; raw / bal.: with the groups' own label "
                 f"marginals / made equal. With the rates of {reference} pooled, a perfectly fair model would show "
                 f"Delta_EO {odds:.3f} on average at this size, and a log without any disparity the label-balanced "
-                f"bound {bound:.3f}."
+                f"bound {decimal_above(Fraction(bound), 3)}."
             )
         )
     reasons = [record["raw_reason"] for record in records if record["raw_reason"] is not None]
@@ -182,4 +184,5 @@ def _print(records: list[dict[str, Any]], out: Path) -> None:
 def _mean(measured: list[Any], digits: int, path: Sequence[str]) -> str:
     for key in path:
         measured = [value[key] for value in measured]
-    return f"{fmean(measured):.{digits}f}"
+    mean = fmean(measured)
+    return decimal_above(Fraction(mean), digits) if path[-1] == "upper" else f"{mean:.{digits}f}"

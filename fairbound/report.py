@@ -1,111 +1,137 @@
-"""A self-contained HTML page that an auditor can file: no scripts, no network, escaped input."""
+"""Self-contained HTML pages that an auditor can file: no scripts, no network, escaped input, the same bytes again."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from fairbound import __version__
-from fairbound.bounds.certificate import Certificate
-from fairbound.bounds.certify import Certification
-from fairbound.bounds.noise import NoiseFloor
-from fairbound.describe import (
-    above,
-    facts_at_measured_rates,
-    many_draws,
-    not_covered,
-    numbers,
-    percent,
-    shown_point,
-    verdict,
-)
+from fairbound.bounds.alphabet import printable
+from fairbound.files import write_text
+from fairbound.svg import Chart, draw
 
 
 @dataclass(frozen=True)
-class Section:
+class Statement:
     """
-    One certified log in a report.
+    A result in plain language.
 
     Attributes
     ----------
-    title : str
-    result : Certification
-    floor : NoiseFloor
-    certificate : Certificate
-    certificate_path : str
-        As the reader should type it.
+    text : str
+    holds : bool or None
+        Whether a limit is kept; None where none was set.
     """
 
-    title: str
-    result: Certification
-    floor: NoiseFloor
-    certificate: Certificate
-    certificate_path: str
+    text: str
+    holds: bool | None = None
+    kind: ClassVar[str] = "statement"
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """Plain text."""
+
+    text: str
+    kind: ClassVar[str] = "paragraph"
+
+
+@dataclass(frozen=True)
+class Bullets:
+    """A list of sentences."""
+
+    lines: Sequence[str]
+    kind: ClassVar[str] = "bullets"
+
+
+@dataclass(frozen=True)
+class Code:
+    """Lines to be typed or compared."""
+
+    lines: Sequence[str]
+    kind: ClassVar[str] = "code"
 
 
 @dataclass(frozen=True)
 class Table:
     """
-    A table of a report.
+    A table.
 
     Attributes
     ----------
     header : sequence of str
     rows : sequence of sequence of str
     caption : str
+    text_columns : int
+        Columns from the left that hold text; the others hold numbers.
     """
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
     caption: str
+    text_columns: int = 1
+    kind: ClassVar[str] = "table"
 
 
 @dataclass(frozen=True)
-class Picture:
+class Figure:
+    """A chart with its caption."""
+
+    chart: Chart
+    caption: str
+    kind: ClassVar[str] = "figure"
+
+
+Block = Statement | Paragraph | Bullets | Code | Table | Figure
+
+
+@dataclass(frozen=True)
+class Section:
+    """A titled part of a page."""
+
+    title: str
+    blocks: Sequence[Block]
+
+
+@dataclass(frozen=True)
+class Page:
     """
-    A figure of a report.
+    A report.
 
     Attributes
     ----------
-    svg : str
-        Made by this package, never taken from input.
-    caption : str
+    title : str
+    summary : sequence of Block
+        On top, before any table: the result, and what it does not cover.
+    sections : sequence of Section
     """
 
-    svg: str
-    caption: str
+    title: str
+    summary: Sequence[Block]
+    sections: Sequence[Section]
 
 
-def write_report(
-    path: Path,
-    *,
-    title: str,
-    summary: Sequence[str],
-    sections: Sequence[Section],
-    tables: Sequence[Table] = (),
-    pictures: Sequence[Picture] = (),
-) -> Path:
+def render(page: Page, *, date: str | None = None) -> str:
     """
-    Write the page.
+    Lay a page out.
 
     Parameters
     ----------
-    path : Path
-    title : str
-    summary : sequence of str
-        Paragraphs at the top.
-    sections : sequence of Section
-    tables : sequence of Table
-    pictures : sequence of Picture
+    page : Page
+        All of its text is escaped.
+    date : str, optional
+        Shown as given. Without it the result depends on the page and the version alone.
 
     Returns
     -------
-    Path
+    str
+        HTML.
     """
     environment = Environment(
         loader=PackageLoader("fairbound"),
@@ -113,33 +139,44 @@ def write_report(
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_shown,
     )
-    page = environment.get_template("report.html").render(
-        title=title,
-        summary=summary,
+    numbers = count(1)
+    return environment.get_template("report.html").render(
+        page=page,
+        date=date,
         version=__version__,
-        tables=tables,
-        pictures=[{"svg": Markup(picture.svg), "caption": picture.caption} for picture in pictures],
-        sections=[_section(section) for section in sections],
+        number=lambda: next(numbers),
+        # The one place that trusts markup: a chart's text is escaped when it is drawn.
+        picture=lambda chart, key: Markup(draw(chart, key)),
     )
-    path.write_text(page, encoding="utf-8")
+
+
+def write_report(path: Path, page: Page, *, date: str | None = None) -> Path:
+    """
+    Write a page as one file.
+
+    Parameters
+    ----------
+    path : Path
+    page : Page
+    date : str, optional
+        As for `render`.
+
+    Returns
+    -------
+    Path
+        As given.
+
+    Raises
+    ------
+    FairboundError
+        If it cannot be written.
+    """
+    write_text(path, render(page, date=date))
     return path
 
 
-def _section(section: Section) -> dict[str, Any]:
-    result = section.result
-    return {
-        "title": section.title,
-        "verdict": verdict(result),
-        "confidence": percent(result.confidence),
-        "rows": [(name, shown_point(point), above(upper)) for name, point, upper in numbers(result)],
-        "facts": [
-            f"{result.counts.rows} rows; value by {result.theorem}, {result.limits} (T9). {result.uniformity}",
-            *facts_at_measured_rates(result, section.floor),
-            many_draws(result),
-        ],
-        "assumptions": list(result.assumptions),
-        "not_covered": not_covered(result),
-        "digest": section.certificate.digest,
-        "path": section.certificate_path,
-    }
+def _shown(value: Any) -> Any:
+    """Control characters and marks of direction as escapes; autoescaping does the rest."""
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value

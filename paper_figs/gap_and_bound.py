@@ -1,7 +1,7 @@
 """
 Gap and bound before and after fair fine-tuning, in the raw and the label-balanced game, with tau.
 
-Needs the records of `fairbound fft` (runs.jsonl); with several seeds it shows their mean.
+Needs the runs of `fairbound demo`, or of one configuration of `fairbound fft`; with several seeds it shows their mean.
 """
 
 from __future__ import annotations
@@ -15,9 +15,30 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from fairbound.paper_figs import style
+from fairbound.paper_figs.stored import StoredResultsError
 
 STAGE_NAMES = {"base": "base", "fine_tuned": "fine-tuned,\nunconstrained", "fft": "FFt", "pooled": "pooled"}
 GAMES = {"raw": "Raw game", "label_balanced": "Label-balanced game"}
+
+
+def load(results: Path) -> list[dict[str, Any]]:
+    """
+    Records of the runs in RESULTS/demo, or in a folder that `fairbound fft` wrote.
+
+    Raises
+    ------
+    StoredResultsError
+        If there are none, or of several configurations.
+    """
+    from fairbound.empirical.runs import RUNS_FILE, read_runs
+
+    folder = results if (results / RUNS_FILE).exists() else results / "demo"
+    records = read_runs(folder)
+    if not records:
+        raise StoredResultsError(f"there are no runs in {folder}.")
+    if len({record["config_hash"] for record in records}) > 1:
+        raise StoredResultsError(f"{folder} holds runs of several configurations; give a folder of one.")
+    return records
 
 
 def table(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -110,8 +131,3 @@ def caption(records: Sequence[dict[str, Any]]) -> str:
         "diamonds: the best test against this model on this log; dots: the accuracy gap, which may hide disparity by "
         "cancellation."
     )
-
-
-def make(records: Sequence[dict[str, Any]], folder: Path) -> list[Path]:
-    """Write gap_and_bound.png, .pdf and .csv into a folder."""
-    return style.save(draw(records), folder, "gap_and_bound", table(records))

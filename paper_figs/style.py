@@ -1,19 +1,23 @@
-"""One look for all figures: colour-blind safe, readable in grey, data beside the picture."""
+"""One look for all figures: colour-blind safe, readable in grey, data and caption beside the picture."""
 
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-# Okabe and Ito's palette: distinct under the common colour-vision deficiencies.
+# Okabe and Ito's palette: distinct under the common colour-vision deficiencies. In grey, markers and lines tell.
 BLUE, ORANGE, GREEN, RED, BLACK, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#000000", "#7F7F7F"
+SKY, PURPLE = "#56B4E9", "#CC79A7"
+SERIES = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY, GREY, BLACK)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "p", "h")
+LINES = ("-", "--", "-.", ":")
 
 SETTINGS: dict[str, Any] = {
     "font.size": 9,
@@ -24,9 +28,7 @@ SETTINGS: dict[str, Any] = {
     "grid.linewidth": 0.6,
     "axes.axisbelow": True,
     "legend.frameon": False,
-    # Text stays text, and files depend on the data alone.
-    "svg.fonttype": "none",
-    "svg.hashsalt": "fairbound",
+    # Text stays text.
     "pdf.fonttype": 42,
 }
 
@@ -39,30 +41,38 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def save(figure: Figure, folder: Path, name: str, rows: Sequence[Mapping[str, Any]]) -> list[Path]:
+def make(module: ModuleType, data: Any, folder: Path) -> list[Path]:
     """
-    Write NAME.png and NAME.pdf with the plotted data as NAME.csv.
+    Write a module's figure as NAME.png and NAME.pdf, its data as NAME.csv and its caption as NAME.md.
+
+    Parameters
+    ----------
+    module : module
+        Of this room; its name is the figure's. It has ``draw(data)``, ``table(data)`` and ``caption(data)``.
+    data : object
+        As the module's ``load`` returns it.
+    folder : Path
+        Created if need be.
 
     Returns
     -------
     list of Path
     """
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{name}.{extension}" for extension in ("png", "pdf", "csv")]
+    name = module.__name__.rpartition(".")[2]
+    png, pdf, data_file, caption = (folder / f"{name}.{extension}" for extension in ("png", "pdf", "csv", "md"))
+    figure = module.draw(data)
     with rc_context(SETTINGS):
-        figure.savefig(paths[0], dpi=200, metadata={"Software": None})
-        figure.savefig(paths[1], metadata={"CreationDate": None, "Producer": None, "Creator": None})
-    with paths[2].open("w", newline="", encoding="utf-8") as file:
+        figure.savefig(png, dpi=200, metadata={"Software": None})
+        figure.savefig(pdf, metadata={"CreationDate": None, "Producer": None, "Creator": None})
+    write_csv(data_file, module.table(data))
+    caption.write_text(module.caption(data) + "\n", encoding="utf-8")
+    return [png, pdf, data_file, caption]
+
+
+def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows that have the same columns."""
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    return paths
-
-
-def svg(figure: Figure) -> str:
-    """The figure as an SVG element, to be put into a page."""
-    buffer = io.StringIO()
-    with rc_context(SETTINGS):
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    text = buffer.getvalue()
-    return text[text.index("<svg") :]

@@ -57,7 +57,7 @@ def test_demo_and_figures_speak_json(demo, monkeypatch, capsys, tmp_path):
     assert (demo / "report.html").samefile(result["report"])
     assert len(result["certificates"]) == 4
     assert invoke(monkeypatch, "figures", "gap_and_bound", "--results", demo, "--out", tmp_path, "--json") == 0
-    assert len(json.loads(capsys.readouterr().out)) == 3
+    assert len(json.loads(capsys.readouterr().out)["files"]) == 4
 
 
 def test_fair_fine_tuning_lowers_the_demo_s_worst_case(demo):
@@ -102,7 +102,7 @@ def test_fft_writes_runs_and_logs_that_certify_reads(tmp_path, monkeypatch, caps
     assert invoke(monkeypatch, "certify", log, "--json") == 0
     data = json.loads(capsys.readouterr().out)
     assert data["advantage"]["point"] == records[1]["stages"]["fft"]["advantage"]["raw"]["point"]
-    assert make_figures(["gap_and_bound"], results=tmp_path, out=tmp_path / "figures")
+    assert make_figures(["gap_and_bound"], results=tmp_path, out=tmp_path / "figures").files
 
 
 def test_fft_options(tmp_path, monkeypatch, capsys):

@@ -1,0 +1,112 @@
+"""
+Measured attacks against the bound, by data set and defence.
+
+Needs the table that `fairbound attack` writes: `COLUMNS`, one row per attack.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from fairbound.paper_figs import style
+from fairbound.paper_figs.stored import Row, by, read_table, short_name
+
+FILE = "attacks/attacks.parquet"
+COLUMNS = (
+    "dataset",
+    "attribute",
+    "ratios",
+    "defence",
+    "adaptive",
+    "attack",
+    "advantage",
+    "low",
+    "high",
+    "bound",
+    "verdict",
+)
+
+
+def load(results: Path) -> list[Row]:
+    """
+    Attacks in the order of their columns.
+
+    Parameters
+    ----------
+    results : Path
+        "advantage" is an attack's measured advantage, "low" and "high" its confidence limits, "bound" the certified
+        bound of what it attacks (empty where none covers it), all from 0 to 1.
+    """
+    rows = [{name: row[name] for name in COLUMNS} for row in read_table(results / FILE, COLUMNS)]
+    return sorted(rows, key=lambda row: tuple(str(row[name]) for name in COLUMNS))
+
+
+def table(data: list[Row]) -> list[Row]:
+    """The plotted numbers."""
+    return data
+
+
+def target(row: Row) -> str:
+    """What is attacked, in words."""
+    name = row["defence"].replace("_", " ")
+    return f"{name}, adaptive" if row["adaptive"] else name
+
+
+def draw(data: list[Row]) -> Figure:
+    """Draw the figure."""
+    panels = by(data, lambda row: (row["dataset"], row["attribute"], row["ratios"]))
+    attacks = list(dict.fromkeys(row["attack"] for row in data))
+    columns = min(2, len(panels))
+    lines = -(-len(panels) // columns)
+    most = max(len(by(rows, target)) for rows in panels.values())
+    height = (0.12 + 0.07 * len(attacks)) * most + 0.8
+    ends = [row[name] for row in data for name in ("low", "high", "bound") if row[name] is not None]
+    figure = style.new_figure(3.7 * columns + (1.0 if columns == 1 else 0), 0.7 + height * lines)
+    with rc_context(style.SETTINGS):
+        axes = figure.subplots(lines, columns, squeeze=False, sharex=True)
+        for axis in axes.flat[len(panels) :]:
+            axis.set_visible(False)
+        for axis, ((dataset, attribute, ratios), rows) in zip(axes.flat, panels.items(), strict=False):
+            targets = by(rows, target)
+            for place, of_target in enumerate(targets.values()):
+                bounds = {row["bound"] for row in of_target if row["bound"] is not None}
+                for bound in bounds:
+                    axis.plot([bound] * 2, [place - 0.42, place + 0.42], color=style.BLACK, linewidth=2)
+                for row in of_target:
+                    i = attacks.index(row["attack"])
+                    axis.errorbar(
+                        row["advantage"],
+                        place + 0.6 * ((i + 0.5) / len(attacks) - 0.5),
+                        xerr=[[max(0, row["advantage"] - row["low"])], [max(0, row["high"] - row["advantage"])]],
+                        color=style.SERIES[i % len(style.SERIES)],
+                        marker=style.MARKERS[i % len(style.MARKERS)],
+                        markersize=4,
+                        elinewidth=0.8,
+                    )
+            axis.set_yticks(range(len(targets)), list(targets))
+            axis.set_ylim(len(targets) - 0.5, -0.5)
+            axis.set_xlim(min(0, *ends) - 0.01, max(ends) + 0.01)
+            axis.tick_params(labelbottom=True)
+            axis.set_title(f"{short_name(dataset)}, {attribute}, {ratios}", fontsize=9, loc="left")
+            axis.set_xlabel("advantage")
+            axis.grid(visible=False, axis="y")
+        for i, attack in enumerate(attacks):
+            look = {"color": style.SERIES[i % len(style.SERIES)], "marker": style.MARKERS[i % len(style.MARKERS)]}
+            axes[0][0].plot([], [], linestyle="none", markersize=5, label=attack, **look)
+        axes[0][0].plot([], [], color=style.BLACK, linewidth=2, label="certified bound")
+        handles, labels = axes[0][0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=8)
+    return figure
+
+
+def caption(data: list[Row]) -> str:
+    """What the figure shows, with sizes."""
+    verdicts = ", ".join(f"{len(rows)} {verdict}" for verdict, rows in by(data, lambda row: row["verdict"]).items())
+    return (
+        f"{len(data)} measured attacks against certified bounds, by data set, attribute, ratios of the two worlds and "
+        "defence. Marks: an attack's advantage (0 to 1) with its confidence interval; upright line: certified bound of "
+        f"the game that it plays, absent where none covers it. Verdicts: {verdicts}."
+    )
