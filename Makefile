@@ -43,6 +43,7 @@ bench: $(STAMP)
 results: $(STAMP)
 	$(BIN)/fairbound sweep sweeps/main.toml --out results/main
 	$(BIN)/fairbound sweep sweeps/modalities.toml --out results/modalities
+	$(BIN)/python -m benchmarks.fft_targets
 
 # What takes longer (sweeps, attacks, coverage, proofs) is not made here: figures that lack it are listed with its command.
 figures: $(STAMP)

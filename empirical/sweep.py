@@ -450,13 +450,20 @@ def _write_tables(sweep: Sweep, records: Sequence[dict[str, Any]], folder: Path)
     frame = tidy(records)
     files = {name: folder / name for name in (RESULTS_FILE, TIMINGS_FILE, SUMMARY_FILE)}
     if len(frame):
-        _write_parquet(frame.drop(columns="cpu_seconds"), files[RESULTS_FILE])
-        _write_parquet(frame[[*KEYS, "cpu_seconds"]], files[TIMINGS_FILE])
+        write_parquet(frame.drop(columns="cpu_seconds"), files[RESULTS_FILE])
+        write_parquet(frame[[*KEYS, "cpu_seconds"]], files[TIMINGS_FILE])
     write_atomically(files[SUMMARY_FILE], summarise_sweep(sweep, records).encode())
     return dict(zip(("results", "timings", "summary"), files.values(), strict=True))
 
 
-def _write_parquet(frame: pd.DataFrame, path: Path) -> None:
+def write_parquet(frame: pd.DataFrame, path: Path) -> None:
+    """Replace a Parquet file in one step; equal frames give equal bytes.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+    path : Path
+    """
     scratch = path.with_name(f".{path.name}.new")
     with duckdb.connect(config={"threads": 1}) as connection:
         connection.register("frame", frame)
@@ -529,9 +536,7 @@ def _table(part: pd.DataFrame, chosen: pd.DataFrame) -> list[str]:
     names = ["G0", "rehearsal", "model", *(name for name, _, _ in _COLUMNS), "seeds"]
     lines = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
     order = {stage: i for i, stage in enumerate(STAGES)}
-    # The base model is the same at every rehearsal.
-    base = part["stage"] == "base"
-    part = part[~base | (part["rehearsal"] == part["rehearsal"].min())]
+    part = _each_base_once(part)
     shown = part["rehearsal"].where(part["stage"] != "base")
     part = pd.concat([part.assign(rehearsal=shown.map(_rehearsal)), chosen])
     by = sorted(
@@ -553,6 +558,12 @@ def _table(part: pd.DataFrame, chosen: pd.DataFrame) -> list[str]:
     return [*lines, ""]
 
 
+def _each_base_once(frame: pd.DataFrame) -> pd.DataFrame:
+    """Without the repetitions of base models, which are the same at every rehearsal."""
+    same = frame.drop(columns=["rehearsal", "config_hash", "cpu_seconds"]).duplicated()
+    return frame[~((frame["stage"] == "base") & same)]
+
+
 def _rehearsal(value: float | None) -> str:
     return "–" if value is None or value != value else f"{value:g}"
 
@@ -561,6 +572,7 @@ def _checks(frame: pd.DataFrame) -> list[str]:
     """What held over all runs and stages."""
     if not len(frame):
         return ["No run was made."]
+    frame = _each_base_once(frame)
     lines = ["## Over all models", ""]
     paper, exact = (int(frame[f"gap_exceeds_{form}"].sum()) for form in ("paper_form", "exact"))
     lines += [

@@ -35,10 +35,7 @@ def table(data: list[Row]) -> list[Row]:
     rows = []
     for pair, of_pair in by(data, pair_of).items():
         for start, of_start in by(of_pair, lambda row: row["start"]).items():
-            least = min(row["rehearsal"] for row in of_start)
-            # The base model is the same at every rehearsal.
-            kept = [row for row in of_start if row["stage"] != "base" or row["rehearsal"] == least]
-            cells = by(kept, lambda row: (row["stage"], None if row["stage"] == "base" else row["rehearsal"]))
+            cells = by(of_start, lambda row: (row["stage"], None if row["stage"] == "base" else row["rehearsal"]))
             for (stage, rehearsal), found in sorted(cells.items(), key=lambda c: (STAGES.index(c[0][0]), c[0][1] or 0)):
                 for measure in MEASURES:
                     mean, half = interval([row[measure] for row in found])

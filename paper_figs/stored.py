@@ -72,6 +72,8 @@ def sweep_rows(results: Path) -> list[Row]:
     """
     Every model of the sweeps in a results folder, with its CPU seconds, in a stable order.
 
+    A base model is the same at every rehearsal, and there once, with the smallest.
+
     Parameters
     ----------
     results : Path
@@ -87,7 +89,14 @@ def sweep_rows(results: Path) -> list[Row]:
         if not (folder / "results.parquet").exists():
             continue
         seconds = {_model(row): row["cpu_seconds"] for row in read_table(folder / "timings.parquet")}
-        rows += [row | {"cpu_seconds": seconds[_model(row)]} for row in read_table(folder / "results.parquet")]
+        bases = set()
+        for row in read_table(folder / "results.parquet"):
+            if row["stage"] == "base":
+                base = (pair_of(row), *(row[name] for name in ("alpha0", "alpha1", "loss", "start", "seed")))
+                if base in bases:
+                    continue
+                bases.add(base)
+            rows.append(row | {"cpu_seconds": seconds[_model(row)]})
     if not rows:
         raise StoredResultsError(f"there is no finished sweep in {results}.")
     return rows

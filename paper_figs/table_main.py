@@ -38,10 +38,7 @@ def table(data: list[Row]) -> list[Row]:
     names = pair_names(data)
     rows = []
     for pair, of_pair in by(data, pair_of).items():
-        least = min((row["rehearsal"] for row in of_pair if row["rehearsal"] is not None), default=None)
-        # The base model is the same at every rehearsal.
-        kept = [row for row in of_pair if row["stage"] != "base" or row["rehearsal"] == least]
-        cells = by(kept, _cell)
+        cells = by(of_pair, _cell)
         for (start, stage, rehearsal), found in sorted(cells.items(), key=lambda cell: _order(*cell[0])):
             row = {"data": names[pair], "start": start, "stage": stage, "rehearsal": rehearsal, "seeds": len(found)}
             for column in (*COLUMNS, "cpu_seconds"):
