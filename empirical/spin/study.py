@@ -265,7 +265,8 @@ class Study:
     ) -> dict[str, Any]:
         """Answers, verdicts and perplexity of the model that `change` makes, unless they are there."""
         model_id = f"{self.base[:16]} {name} {seed} {'' if setting is None else setting.name}"
-        content = json.dumps([model_id, phase, self.questions, self.protocol.perplexity_texts], sort_keys=True)
+        asked_of = {subject: self.questions[subject][phase] for subject in SUBJECTS}
+        content = json.dumps([model_id, phase, asked_of], sort_keys=True)
         key = hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
         if key in self._models:
             return self._models[key]
@@ -273,14 +274,13 @@ class Study:
         with nullcontext(self.language_model) if change is None else change() as model:
             labels: dict[str, dict[str, str]] = {}
             for subject in SUBJECTS:
-                asked = self.questions[subject][phase]
+                asked = asked_of[subject]
                 answers = [answer.answer for answer in self._answers(model, asked, model_id, f"{what}: {subject}")]
                 labels[subject] = {}
                 for judge in self.judges[subject]:
                     verdicts = judge.judge(asked, answers).labels
                     labels[subject][judge.name] = "".join(_LETTERS[verdict] for verdict in verdicts)
-            texts = held_out(self.protocol.pairs("general"), self.protocol, self.protocol.perplexity_texts)
-            loss = perplexity(model, texts, progress=partial(self.told, f"{what}: perplexity"))
+            loss = self._perplexity(model, model_id, what)
         record = {
             "key": key,
             "id": model_id,
@@ -289,13 +289,20 @@ class Study:
             "seed": seed,
             "setting": None if setting is None else setting.name,
             "selected": 0 if edit is None else _zeroed(edit),
-            "perplexity": loss.value,
-            "perplexity_tokens": loss.tokens,
+            "perplexity": loss,
             "labels": labels,
         }
         append_lines(self.folder / MODELS_FILE, [record])
         self._models[key] = record
         return record
+
+    def _perplexity(self, model: LanguageModel, model_id: str, what: str) -> float:
+        """On held-out answers; the same in every phase."""
+        known = [record["perplexity"] for record in self._models.values() if record["id"] == model_id]
+        if known:
+            return known[0]
+        texts = held_out(self.protocol.pairs("general"), self.protocol, self.protocol.perplexity_texts)
+        return perplexity(model, texts, progress=partial(self.told, f"{what}: perplexity")).value
 
     def _answers(self, model: LanguageModel, asked: Sequence[str], model_id: str, what: str) -> list[Any]:
         return generate_answers(
