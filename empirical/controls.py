@@ -22,7 +22,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from fairbound.empirical.models import MLP, NetworkClassifier
+from fairbound.empirical.models import MLP
 from fairbound.empirical.run_rows import Index
 from fairbound.empirical.stages import FittedStage, NotApplicable, Run
 from fairbound.empirical.torch_tools import all_logits, as_inputs, derived_seed, resolve_device, seeded
@@ -97,16 +97,18 @@ class _Reduction(FittedStage):
         return np.column_stack([1 - positive, positive])
 
 
-class _Score(BaseEstimator):
+class Score(BaseEstimator):
     """An estimator whose prediction is its input: the score that fairlearn's thresholds are put on."""
 
-    def fit(self, X: Any, y: Any = None) -> _Score:
+    def fit(self, X: Any, y: Any = None) -> Score:
+        """Nothing to fit."""
         return self
 
     def __sklearn_is_fitted__(self) -> bool:
         return True
 
     def predict(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The first column."""
         return np.asarray(X)[:, 0]
 
 
@@ -198,9 +200,9 @@ def _fit_postprocessed(run: Run) -> FittedStage:
     assert scores is not None
     objective = "accuracy_score" if run.plan.config.loss == "plain" else "balanced_accuracy_score"
     model = ThresholdOptimizer(
-        estimator=_Score(), constraints="equalized_odds", objective=objective, prefit=True, predict_method="predict"
+        estimator=Score(), constraints="equalized_odds", objective=objective, prefit=True, predict_method="predict"
     )
-    with _quietly():
+    with quietly():
         model.fit(scores[:, 1:], rows.label[index], sensitive_features=rows.group[index])
     notes = {"needs_group_to_predict": True, "randomised": True}
     return _Postprocessed(model, notes, pooled, _small_seed(run))
@@ -219,9 +221,17 @@ def _fit_dp_sgd(run: Run) -> FittedStage:
     assert isinstance(inputs, Tensor)
     targets = torch.from_numpy(rows.label[train])
     delta = 10.0 ** -math.ceil(math.log10(10 * len(train)))
-    module, noise = _train_privately(pooled, inputs, targets, weights, run.plan.config.dp_epsilon, delta, run.seed)
+    batch = min(pooled.batch_size, len(train))
+    settings = PrivateTraining(
+        batch,
+        max(pooled.epochs, -(-pooled.min_steps // (len(train) // batch))),
+        pooled.learning_rate or 2e-3,
+        run.plan.config.dp_epsilon,
+        delta,
+    )
+    module, noise = train_privately(pooled.module_, inputs, targets, weights, settings, run.seed)
     model = copy.copy(pooled)
-    model.module_ = module
+    model.module_ = module.to(resolve_device(pooled.device))
     notes = {
         "epsilon": run.plan.config.dp_epsilon,
         "delta": delta,
@@ -233,38 +243,72 @@ def _fit_dp_sgd(run: Run) -> FittedStage:
     return FittedStage(model, notes)
 
 
-def _train_privately(
-    like: NetworkClassifier, inputs: Tensor, targets: Tensor, weights: Tensor, epsilon: float, delta: float, seed: int
+@dataclass(frozen=True)
+class PrivateTraining:
+    """How a network is trained by DP-SGD.
+
+    Attributes
+    ----------
+    batch_size, epochs : int
+    learning_rate : float
+    epsilon, delta : float
+        Privacy budget.
+    """
+
+    batch_size: int
+    epochs: int
+    learning_rate: float
+    epsilon: float
+    delta: float
+
+
+def train_privately(
+    like: MLP, inputs: Tensor, targets: Tensor, weights: Tensor, settings: PrivateTraining, seed: int
 ) -> tuple[MLP, float]:
-    """A network of the same form as a classifier's, trained with noise for a privacy budget; and that noise."""
+    """Train a network with noise for a privacy budget (Opacus), on the CPU.
+
+    Parameters
+    ----------
+    like : MLP
+        A network of the wanted form, which is left as it is.
+    inputs : Tensor of float32, shape (n, d)
+    targets : Tensor of int64, shape (n,)
+    weights : Tensor of float32, shape (n,)
+        What the losses are multiplied by.
+    settings : PrivateTraining
+    seed : int
+
+    Returns
+    -------
+    network : MLP
+        Trained from weights of its own.
+    noise_multiplier : float
+    """
     from opacus import PrivacyEngine
 
-    batch = min(like.batch_size, len(targets))
-    epochs = max(like.epochs, -(-like.min_steps // (len(targets) // batch)))
     with seeded(derived_seed(seed, 4), torch.device("cpu")), warnings.catch_warnings():
         # Opacus warns of its own use of torch's hooks and of a random generator that is not cryptographic.
         warnings.simplefilter("ignore")
-        module = copy.deepcopy(like.module_).cpu()
+        module = copy.deepcopy(like).cpu()
         for layer in module.modules():
             if isinstance(layer, nn.Linear):
                 layer.reset_parameters()
-        rate = like.learning_rate or 2e-3
         loader = DataLoader(
             TensorDataset(inputs, targets, weights),
-            batch_size=batch,
+            batch_size=settings.batch_size,
             generator=torch.Generator().manual_seed(derived_seed(seed, 5)),
         )
         private, optimizer, batches = PrivacyEngine(accountant="rdp").make_private_with_epsilon(
             module=module.train(),
-            optimizer=torch.optim.Adam(module.parameters(), lr=rate),
+            optimizer=torch.optim.Adam(module.parameters(), lr=settings.learning_rate),
             data_loader=loader,
-            target_epsilon=epsilon,
-            target_delta=delta,
-            epochs=epochs,
+            target_epsilon=settings.epsilon,
+            target_delta=settings.delta,
+            epochs=settings.epochs,
             max_grad_norm=1.0,
             noise_generator=torch.Generator().manual_seed(derived_seed(seed, 6)),
         )
-        for _ in range(epochs):
+        for _ in range(settings.epochs):
             for x, y, w in batches:
                 # Poisson sampling may draw no row.
                 if len(y) == 0:
@@ -273,10 +317,9 @@ def _train_privately(
                 losses = nn.functional.cross_entropy(private(x), y, reduction="none")
                 (losses * w).mean().backward()
                 optimizer.step()
-        fresh = copy.deepcopy(like.module_).cpu()
+        fresh = copy.deepcopy(like).cpu()
         fresh.load_state_dict({name.removeprefix("_module."): value for name, value in private.state_dict().items()})
-    assert isinstance(fresh, MLP)
-    return fresh.to(resolve_device(like.device)).eval(), float(optimizer.noise_multiplier)
+    return fresh.eval(), float(optimizer.noise_multiplier)
 
 
 def _binary(run: Run) -> FittedStage:
@@ -303,14 +346,14 @@ def _reduce(run: Run, encode: Callable[[Any], NDArray[np.float32]]) -> FittedSta
         eps=config.reduction_eps,
         objective=ErrorRate(costs={name: cost / largest for name, cost in costs.items()}),
     )
-    with _quietly():
+    with quietly():
         model.fit(encode(rows.take(train)), rows.label[train], sensitive_features=rows.group[train])
     notes = {"eps": config.reduction_eps, "randomised": True, "classifiers": int((model.weights_ > 0).sum())}
     return _Reduction(model, notes, encode, _small_seed(run))
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Without the warnings that fairlearn's use of pandas sets off: they are about code that is not ours."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)

@@ -8,7 +8,7 @@ import os
 import shlex
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from fractions import Fraction
@@ -83,6 +83,14 @@ class ConstraintRows(StrEnum):
 
     TRAIN = "train"
     WITH_VALIDATION = "train+validation"
+
+
+class Adversaries(StrEnum):
+    """Who attacks: one who knows the defence, one who does not, or both."""
+
+    BOTH = "both"
+    YES = "yes"
+    NO = "no"
 
 
 class Theorem(StrEnum):
@@ -648,6 +656,121 @@ def fft_command(
         _print_json(records)
     elif report is not None:
         typer.echo(f"Report: {report}")
+
+
+@app.command("attack")
+def attack_command(
+    dataset: Annotated[
+        str, typer.Argument(help="A data set of `fairbound data list`, options after a colon.", show_default=False)
+    ],
+    attribute: Annotated[str, typer.Option(help="Sensitive attribute.")],
+    ratios: Annotated[
+        tuple[str, str], typer.Option(help="Share of the group in world 0 and in world 1.", metavar="X X")
+    ] = ("0.5", "0.8"),
+    group: Annotated[
+        str | None, typer.Option(help="The group whose share is the secret. Default: the first one alphabetically.")
+    ] = None,
+    other: Annotated[str | None, typer.Option(help="The group of the other rows. Default: everybody else.")] = None,
+    defences: Annotated[
+        str | None,
+        typer.Option(
+            help="Separated by commas, of none, fft, fine_tuned, fft_own, pooled, resampled, reweighed, postprocessed, "
+            "reduction, dp_sgd; or all. Default: all but the last.",
+            metavar="NAMES",
+        ),
+    ] = None,
+    adaptive: Annotated[
+        Adversaries, typer.Option(help="Whether the adversary's shadow models are trained with the defence.")
+    ] = Adversaries.BOTH,
+    attacks: Annotated[
+        str | None, typer.Option(help="Attacks, separated by commas. Default: all.", metavar="NAMES")
+    ] = None,
+    shadows: Annotated[int, typer.Option(help="Shadow models for each world.", min=4)] = 100,
+    victims: Annotated[int, typer.Option(help="Victims for each world.", min=2)] = 100,
+    one_by_one: Annotated[
+        int, typer.Option(help="Limit on both for reduction and dp_sgd, which train models singly.", min=4)
+    ] = 32,
+    rows: Annotated[int, typer.Option(help="Rows that each model is trained on.", min=2)] = 2000,
+    queries: Annotated[int, typer.Option(help="Rows that models are queried with, for each world.", min=1)] = 500,
+    include_attribute: Annotated[bool, typer.Option(help="Whether the models see the attribute.")] = True,
+    null: Annotated[
+        bool, typer.Option("--null", help="Give both worlds the first ratio: nothing may be found. Fails otherwise.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Of pools, draws, training and attacks.", min=0)] = 0,
+    write_queries: Annotated[
+        Path | None,
+        typer.Option(help="Only write the queries for one deployed model to answer.", metavar="FILE.parquet"),
+    ] = None,
+    victim_predictions: Annotated[
+        Path | None,
+        typer.Option(help="Audit the one model that gave these answers (Parquet or CSV).", metavar="FILE"),
+    ] = None,
+    grid: Annotated[
+        str | None,
+        typer.Option(help="With --victim-predictions: ratios to choose among, separated by commas.", metavar="X,X,..."),
+    ] = None,
+    jobs: Annotated[int, typer.Option(help="Workers; -1: one for each core.")] = -1,
+    out: Annotated[Path, typer.Option(help="Folder for models and tables.")] = Path("results/attacks"),
+    report: ReportFile = None,
+    report_date: ReportDate = None,
+    as_json: Json = False,
+) -> None:
+    """Guess from trained models which of two populations they come from, defence by defence, beside the bound.
+
+    Resumes where it stopped. An attack above the bound is a finding, not a failure: the exit status stays 0.
+    """
+    _need_training()
+    from fairbound import attack
+
+    def named(text: str | None, default: Sequence[str]) -> list[str]:
+        return list(default) if text is None else [name.strip() for name in text.split(",")]
+
+    chosen = named(defences, attack.DEFAULT_DEFENCES) if defences != "all" else list(attack.DEFENCES)
+    settings: dict[str, Any] = {"attribute": attribute, "group": group, "other": other, "rows": rows}
+    settings |= {"queries": queries, "include_attribute": include_attribute}
+    if write_queries is not None or victim_predictions is not None:
+        from fairbound.attack_audit import run_audit, write_query_file
+
+        more = named(grid, [])
+        plan = attack.plan_attack(dataset, ratios=[*ratios, *(x for x in more if x not in ratios)], **settings)
+        if write_queries is not None:
+            result = write_query_file(plan, seed, write_queries, quiet=as_json)
+        else:
+            assert victim_predictions is not None
+            result = run_audit(
+                plan,
+                victim_predictions,
+                out=out,
+                defence=chosen[0] if defences is not None else "none",
+                attack=attacks or "kl_voting",
+                shadows=shadows,
+                seed=seed,
+                jobs=jobs,
+                quiet=as_json,
+            )
+        _finish(result, True, as_json=as_json)
+        return
+    plan = attack.plan_attack(dataset, ratios=[ratios[0], ratios[0]] if null else ratios, **settings)
+    summary, found = attack.run_attack(
+        plan,
+        out=out,
+        defences=chosen,
+        adaptive={"both": (False, True), "yes": (True,), "no": (False,)}[adaptive.value],
+        attacks=named(attacks, attack.ALL_ATTACKS),
+        shadows=shadows,
+        victims=victims,
+        one_by_one=one_by_one,
+        seed=seed,
+        jobs=jobs,
+        quiet=as_json,
+    )
+    if report is not None and not attack.is_null(plan):
+        from fairbound.report import write_report
+
+        write_report(report, attack.attack_report(plan, found, seed), date=report_date)
+        if not as_json:
+            typer.echo(f"Report: {report}")
+    _finish(summary, summary.get("null_holds", True), as_json=as_json)
 
 
 @app.command("sweep")

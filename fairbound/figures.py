@@ -48,7 +48,7 @@ class Need:
 _SWEEPS = Need(
     ("main/results.parquet", "modalities/results.parquet"), "fairbound sweep sweeps/main.toml --out RESULTS/main"
 )
-_ATTACKS = Need(("attacks/attacks.parquet",), "fairbound attack sweeps/attacks.toml --out RESULTS/attacks")
+_ATTACKS = Need(("attacks/attacks.parquet",), "fairbound attack adult --attribute sex --out RESULTS/attacks")
 
 
 @dataclass(frozen=True)

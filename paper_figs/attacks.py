@@ -1,5 +1,5 @@
 """
-Measured attacks against the bound, by data set and defence.
+Measured attacks beside the bound, by data set and defence.
 
 Needs the table that `fairbound attack` writes: `COLUMNS`, one row per attack.
 """
@@ -38,7 +38,7 @@ def load(results: Path) -> list[Row]:
     ----------
     results : Path
         "advantage" is an attack's measured advantage, "low" and "high" its confidence limits, "bound" the certified
-        bound of what it attacks (empty where none covers it), all from 0 to 1.
+        bound of one labelled draw from what it attacks (empty where there is none), all from 0 to 1.
     """
     rows = [{name: row[name] for name in COLUMNS} for row in read_table(results / FILE, COLUMNS)]
     return sorted(rows, key=lambda row: tuple(str(row[name]) for name in COLUMNS))
@@ -106,7 +106,8 @@ def caption(data: list[Row]) -> str:
     """What the figure shows, with sizes."""
     verdicts = ", ".join(f"{len(rows)} {verdict}" for verdict, rows in by(data, lambda row: row["verdict"]).items())
     return (
-        f"{len(data)} measured attacks against certified bounds, by data set, attribute, ratios of the two worlds and "
+        f"{len(data)} measured attacks beside certified bounds, by data set, attribute, ratios of the two worlds and "
         "defence. Marks: an attack's advantage (0 to 1) with its confidence interval; upright line: certified bound of "
-        f"the game that it plays, absent where none covers it. Verdicts: {verdicts}."
+        "an adversary who makes one draw from the population that one model serves. It does not cover attacks that "
+        f"compare models and query them many times (C8). Verdicts: {verdicts}."
     )

@@ -43,6 +43,6 @@ def caption(data: list[Row]) -> str:
     """What the table shows."""
     return (
         f"The strongest of the attacks measured on each defence, of {len(data)} in all: advantage (0 to 1) with its "
-        "confidence interval, and the certified bound of the game that it plays. The strongest is chosen by what is "
-        "shown, so its advantage leans upwards."
+        "confidence interval, and the certified bound of one draw from the population that one model serves, which "
+        "does not cover it (C8). The strongest is chosen by what is shown, so its advantage leans upwards."
     )
