@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from fairbound import cli
 
 _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.filter_too_much]}
 settings.register_profile("ci", max_examples=100, derandomize=True, **_COMMON)
@@ -23,3 +26,20 @@ def data_folder(monkeypatch):
         pytest.skip(f"no data folder: set FAIRBOUND_DATA or provide {beside}")
     monkeypatch.setenv("FAIRBOUND_DATA", str(folder))
     return folder
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run the command line in this process; (exit status, standard output, standard error)."""
+
+    def invoke(*arguments):
+        monkeypatch.setattr(sys, "argv", ["fairbound", *map(str, arguments)])
+        status = 0
+        try:
+            cli.main()
+        except SystemExit as stopped:
+            status = stopped.code or 0
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return invoke

@@ -267,3 +267,50 @@ def test_edits_of_a_study_apply_and_undo(model, protocol, make_model, tmp_path):
         assert study_module.fingerprint(language_model.model) != before
         edit.undo(language_model.model)
         assert study_module.fingerprint(language_model.model) == before
+
+
+def test_the_command_runs_a_protocol_and_handles_its_edits(run, model, files, tmp_path):
+    lines = ["calibration_samples = 4", "questions = { report = 3 }", "max_new_tokens = 4", "perplexity_texts = 2"]
+    lines += ["hsic_pairs = 0", "controls = []", "[[setting]]", "p = 0.01", "q = 0.05", "[data]"]
+    lines += [f"{name} = {json.dumps(path)}" for name, path in files.items()]
+    plan, out = tmp_path / "mine.toml", tmp_path / "out"
+    plan.write_text("\n".join(lines))
+    options = ("--protocol", plan, "--model", model, "--device", "cpu", "--out", out)
+    status, text, _ = run("spin", *options)
+    assert status == 0
+    assert "No theorem covers zeroed weights" in text
+    assert text.startswith((out / "summary.md").read_text().splitlines()[0])
+    status, text, _ = run("spin", *options, "--json")
+    assert json.loads(text) == json.loads((out / "spin.json").read_text())
+
+    (edit,) = (out / "edits").iterdir()
+    status, text, _ = run("spin", "inspect", edit, "--json")
+    zeroed = sum(row["zeroed"] for row in json.loads(text)["matrices"])
+    assert zeroed == json.loads((out / "spin.json").read_text())["calibration"][0]["selected"]["coupled"]
+    assert run("spin", "apply", edit, "--model", model, "--out", tmp_path / "edited")[0] == 0
+    assert run("spin", "undo", edit, "--model", tmp_path / "edited", "--out", tmp_path / "back")[0] == 0
+    before, edited, back = (
+        study_module.load_model(folder, device="cpu").model
+        for folder in (model, tmp_path / "edited", tmp_path / "back")
+    )
+    assert study_module.fingerprint(before) == study_module.fingerprint(back) != study_module.fingerprint(edited)
+    status, _, err = run("spin", "undo", edit, "--model", model, "--out", tmp_path / "no")
+    assert status == 2
+    assert "has the digest" in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "say what to run"),
+        (("--demo", "--protocol", "study"), "leave out --protocol"),
+        (("--protocol", "none.toml"), "Cannot read the protocol none.toml"),
+        (("inspect", "none.safetensors"), "Cannot read the edit"),
+    ],
+)
+def test_the_command_says_in_one_line_what_is_wrong(run, arguments, said):
+    status, out, err = run("spin", *arguments)
+    assert (status, out) == (2, "")
+    assert said in err
+    assert err.count("\n") == 1
