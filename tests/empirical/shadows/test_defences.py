@@ -201,12 +201,14 @@ def test_rows_hold_what_the_attack_attained(attacked, game):
     json.dumps(rows)
 
 
-def test_pure_worlds_are_told_apart_and_equal_ones_are_not(game, tmp_path):
-    settings = {"attribute": "team", "group": "b", "rows": 600, "queries": 100}
+@pytest.mark.data
+@pytest.mark.slow
+def test_pure_worlds_are_told_apart_and_equal_ones_are_not(tmp_path):
+    settings = {"attribute": "sex", "group": "Female", "rows": 1000, "queries": 300}
     pure, equal = (
-        plan_distribution_inference(game.source, ratios=ratios, **settings) for ratios in (["0", "1"], ["0.5", "0.5"])
+        plan_distribution_inference("adult", ratios=ratios, **settings) for ratios in (["0", "1"], ["0.5", "0.5"])
     )
-    runs = {"defences": ["none"], "attacks": ["kl_voting", "white_box"], "shadows": 10, "victims": 10, "jobs": 1}
+    runs = {"defences": ["none"], "attacks": ["per_point_threshold"], "shadows": 15, "victims": 15, "jobs": 1}
     (found,) = attack_defences(pure, tmp_path, **runs)
     result = found.attacks[0][1]
     assert result.p_value < 0.01
