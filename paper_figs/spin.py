@@ -82,7 +82,7 @@ def draw(data: dict[str, Any]) -> Figure:
                 capsize=3,
             )
             axis.axvline(rates[0]["rate"], color=style.GREY, linestyle=":")
-            axis.set_xlabel(f"{title}, share of answers")
+            axis.set_xlabel(f"{title}\n(share of answers)")
         names = [f"{s['name']} (perplexity {s['perplexity']:.2f})" for s in settings]
         axes[0].set_yticks(range(len(names)), names, fontsize=8)
         axes[0].set_ylim(len(names) - 0.5, -0.5)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from fairbound.bounds.files import write_atomically
@@ -203,21 +204,18 @@ class Study:
         if not self.protocol.choose:
             return self.protocol.settings[0], []
         base = self._measure("base", phase="choose", seed=None, setting=None)
-        models, scores = [base], {}
+        models, compared = [base], {}
         for setting in self.protocol.settings:
-            changes, factors = [], []
+            compared[setting] = []
             for seed in self.protocol.calibration_seeds:
                 edit = self._edit(setting, seed, "coupled")
                 found = self._measure(
                     "spin", phase="choose", seed=seed, setting=setting, change=partial(self._edited, edit), edit=edit
                 )
                 models.append(found)
-                changes.append([self._rate(found, subject) - self._rate(base, subject) for subject in SUBJECTS])
-                factors.append(found["perplexity"] / base["perplexity"])
-            means = [sum(column) / len(column) for column in zip(*changes, strict=True)]
-            within = sum(factors) / len(factors) <= self.protocol.perplexity_limit
-            scores[setting] = (within, min(means))
-        return max(scores, key=lambda setting: scores[setting]), models
+                changes = tuple(self._rate(found, subject) - self._rate(base, subject) for subject in SUBJECTS)
+                compared[setting].append((found["perplexity"] / base["perplexity"], changes))
+        return best_setting(compared, self.protocol.perplexity_limit), models
 
     def _rate(self, record: dict[str, Any], subject: str) -> float:
         letters = record["labels"][subject][self.judges[subject][0].name]
@@ -361,6 +359,32 @@ class Study:
                     {"subject": subject, "question": before.question, "before": before.answer, "after": after.answer}
                 )
         return examples
+
+
+def best_setting(
+    compared: Mapping[Setting, Sequence[tuple[float, Sequence[float]]]], perplexity_limit: float
+) -> Setting:
+    """The setting whose smaller change of the two rates is the largest, by means over the calibration draws.
+
+    Parameters
+    ----------
+    compared : mapping from Setting to sequence of (float, sequence of float)
+        For each draw the factor by which the perplexity grows, and the change of each rate.
+    perplexity_limit : float
+        Settings whose mean factor is larger are chosen only if all are.
+
+    Returns
+    -------
+    Setting
+        The first of equal ones.
+    """
+
+    def merit(setting: Setting) -> tuple[bool, float]:
+        factors = [factor for factor, _ in compared[setting]]
+        changes = zip(*(change for _, change in compared[setting]), strict=True)
+        return fmean(factors) <= perplexity_limit, min(fmean(of_subject) for of_subject in changes)
+
+    return max(compared, key=merit)
 
 
 def _zeroed(edit: SpinEdit) -> int:

@@ -17,7 +17,7 @@ from fairbound.empirical.spin.edit import SpinEdit
 from fairbound.empirical.spin.importance import importance
 from fairbound.empirical.spin.protocol import Setting, SpinProtocol, read_protocol
 from fairbound.empirical.spin.selection import select
-from fairbound.empirical.spin.study import Study
+from fairbound.empirical.spin.study import Study, best_setting
 from fairbound.empirical.spin.summary import changes_of, rate_of, stored_results, summarise_study
 
 WORDS = ("tall", "short", "old", "young", "rich", "poor", "shy", "loud", "left", "right", "new", "odd")
@@ -140,6 +140,20 @@ def test_scores_on_disk_give_the_same_edits(make_model, protocol, tmp_path, monk
             other = on_disk[setting].edits[rule].matrices
             assert all(torch.equal(part.indices, other[name].indices) for name, part in edit.matrices.items())
     assert not (tmp_path / "scores").exists()
+
+
+def test_the_rule_that_chooses():
+    mild, strong, lopsided = (Setting(q, q) for q in (1e-5, 1e-4, 1e-3))
+    compared = {
+        # Means over two draws: +.05 and +.15; +.2 and +.2 at too large a perplexity; +.4 and -.1.
+        mild: [(1.0, (0.1, 0.1)), (1.2, (0.0, 0.2))],
+        strong: [(1.2, (0.2, 0.2)), (1.4, (0.2, 0.2))],
+        lopsided: [(1.0, (0.4, -0.1)), (1.0, (0.4, -0.1))],
+    }
+    assert best_setting(compared, 1.1) == mild
+    assert best_setting(compared, 1.3) == strong
+    assert best_setting({k: compared[k] for k in (lopsided, mild)}, 1.1) == mild
+    assert best_setting(compared, 0.5) == strong
 
 
 def test_jaccard():
