@@ -115,6 +115,16 @@ def finished(tmp_path_factory):
 
 
 @pytest.mark.data
+def test_a_base_model_counts_once_whatever_the_rehearsal(finished):
+    _, result, _, out = finished
+    frame = tidy(result.records)
+    bases = frame[frame["stage"] == "base"]
+    once = len(bases.drop_duplicates(["dataset", "start", "seed"]))
+    assert once < len(bases)
+    assert f" of {len(frame) - len(bases) + once} models (C1)" in (out / "summary.md").read_text()
+
+
+@pytest.mark.data
 def test_lines_tables_and_progress(finished):
     sweep, result, steps, out = finished
     assert steps == [("runs", done, 10) for done in range(11)]
