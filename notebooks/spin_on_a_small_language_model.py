@@ -98,10 +98,10 @@ for name, change in (("model itself", None), ("SPIN", edit), ("control", control
         change.undo(language_model.model)
 
 # %% [markdown]
-# With eight questions the interval spans most of [0, 1]. `fairbound spin --demo` asks a hundred and twenty, `fairbound spin
-# --protocol study` chooses among settings on one half of the questions and reports on the other. No theorem covers
-# zeroed weights: T10 is about the *information* in a coupled component (its cost, exactly), not about what a network
-# does without some of its weights.
+# With eight questions the interval spans most of [0, 1]. `fairbound spin --demo` asks a hundred and twenty,
+# `fairbound spin --protocol study` chooses among settings on one half of the questions and reports on the other. No
+# theorem covers zeroed weights: T10 is about the *information* in a coupled component (its cost, exactly), not about
+# what a network does without some of its weights.
 
 # %%
 print(prove_information_inequality("I(X,Z;Y,Z) - I(X;Y)"))
