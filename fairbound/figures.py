@@ -48,7 +48,7 @@ class Need:
 _SWEEPS = Need(
     ("main/results.parquet", "modalities/results.parquet"), "fairbound sweep sweeps/main.toml --out RESULTS/main"
 )
-_ATTACKS = Need(("attacks/attacks.parquet",), "fairbound attack adult --attribute sex --out RESULTS/attacks")
+_ATTACKS = Need(("attacks/attacks.parquet",), "fairbound attack adult --attribute sex --ratios 0.5 0.8 --out RESULTS/attacks")
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ ENTRIES = {
         Entry(
             "spin",
             "SPIN: awareness, coupled weights and dependence by layer",
-            Need(("spin/spin.json",), "fairbound spin --out RESULTS/spin"),
+            Need(("spin/spin.json",), "fairbound spin --protocol study --out RESULTS/spin"),
         ),
         Entry("table_main", "every data set, direction and model", _SWEEPS),
         Entry("table_defences", "the strongest attack on each defence", _ATTACKS),
