@@ -48,7 +48,9 @@ class Need:
 _SWEEPS = Need(
     ("main/results.parquet", "modalities/results.parquet"), "fairbound sweep sweeps/main.toml --out RESULTS/main"
 )
-_ATTACKS = Need(("attacks/attacks.parquet",), "fairbound attack adult --attribute sex --ratios 0.5 0.8 --out RESULTS/attacks")
+_ATTACKS = Need(
+    ("attacks/attacks.parquet",), "fairbound attack adult --attribute sex --ratios 0.5 0.8 --out RESULTS/attacks"
+)
 
 
 @dataclass(frozen=True)
