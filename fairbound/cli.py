@@ -800,7 +800,9 @@ def spin_command(
     context: typer.Context,
     demo: Annotated[bool, typer.Option("--demo", help="One edit and its control on a fixed sample.")] = False,
     protocol: Annotated[str | None, typer.Option(help="demo, study or a TOML file.")] = None,
-    full: Annotated[bool, typer.Option("--full", help="Report on every question.")] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="Report on every question, and over every row of the files.")
+    ] = False,
     model: Annotated[str | None, _MODEL] = None,
     judge: Annotated[
         Path | None, typer.Option(help="Folder of a language model that judges, such as MD-Judge.", show_default=False)

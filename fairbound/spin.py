@@ -45,7 +45,7 @@ def run_spin(
         As in `fairbound.empirical.spin.protocol.read_protocol`.
     out : Path
     every_question : bool
-        Report on every question.
+        Report on every question, and besides over every row of the files.
     model : str, optional
         Folder or hub id; default: SmolLM2-135M-Instruct.
     judge : Path, optional

@@ -101,8 +101,8 @@ class Questions:
     subject : str
     texts : tuple of str
         In the order of the file.
-    read : int
-        Rows of the file.
+    rows : tuple of str
+        Every row of the file.
     repeated : int
         Rows left out because an earlier row asks the same.
     shared : int
@@ -111,7 +111,7 @@ class Questions:
 
     subject: str
     texts: tuple[str, ...]
-    read: int
+    rows: tuple[str, ...]
     repeated: int
     shared: int
 
@@ -333,7 +333,7 @@ def reference_questions(subject: str, *, folder: str | os.PathLike[str] | None =
     for text in rows:
         first.setdefault(normalised(text), text)
     kept = tuple(text for words, text in first.items() if words not in labelled)
-    return Questions(subject, kept, len(rows), len(rows) - len(first), len(first) - len(kept))
+    return Questions(subject, kept, rows, len(rows) - len(first), len(first) - len(kept))
 
 
 def calibration_draw(pairs: Sequence[Pair], *, n: int = 128, seed: int = 0) -> list[Pair]:

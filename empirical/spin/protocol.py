@@ -85,7 +85,8 @@ class SpinProtocol:
         Questions of each subject on which settings are compared; 0 if there is one setting.
     report : int or None
         Questions of each subject on which results are reported: of the other half, or of all of them if nothing is
-        chosen; None for as many as there are.
+        chosen; None for as many as there are. With None, the model itself and each edit also answer every row of the
+        files, those included that are left out elsewhere.
     perplexity_texts : int
         Held-out general answers.
     perplexity_limit : float
@@ -189,7 +190,7 @@ class SpinProtocol:
             return reference_questions(subject)
         rows = read_questions(path)
         kept = tuple(dict.fromkeys(rows))
-        return Questions(subject, kept, len(rows), len(rows) - len(kept), 0)
+        return Questions(subject, kept, rows, len(rows) - len(kept), 0)
 
 
 def read_protocol(name_or_path: str | os.PathLike[str]) -> SpinProtocol:

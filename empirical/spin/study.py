@@ -120,6 +120,8 @@ class Study:
         models += [self._control(name, chosen, first) for name in self.protocol.controls if name != "matched"]
         for method in self.protocol.fine_tuning:
             models.append(report(method, seed=0, setting=None, change=partial(self._fine_tuned, method)))
+        if self.protocol.report is None:
+            models += self._whole_files(chosen)
         return {
             "model": self.language_model.name,
             "fingerprint": self.base,
@@ -142,13 +144,15 @@ class Study:
         found, protocol = self.protocol.questions(subject), self.protocol
         if protocol.choose == 0:
             every = found.draw(len(found.half("report")), "report") + found.draw(len(found.half("choose")), "choose")
-            return {"report": every if protocol.report is None else every[: protocol.report]}
-        n = len(found.half("report")) if protocol.report is None else protocol.report
-        return {"choose": found.draw(protocol.choose, "choose"), "report": found.draw(n, "report")}
+            phases = {"report": every if protocol.report is None else every[: protocol.report]}
+        else:
+            n = len(found.half("report")) if protocol.report is None else protocol.report
+            phases = {"choose": found.draw(protocol.choose, "choose"), "report": found.draw(n, "report")}
+        return phases if protocol.report is not None else phases | {"file": found.rows}
 
     def _about(self, subject: str) -> dict[str, int]:
         found = self.protocol.questions(subject)
-        about = {"read": found.read, "repeated": found.repeated, "shared": found.shared, "left": len(found.texts)}
+        about = {"read": len(found.rows), "repeated": found.repeated, "shared": found.shared, "left": len(found.texts)}
         return about | {phase: len(texts) for phase, texts in self.questions[subject].items()}
 
     def _judges(self, subject: str, judge: Judge | None) -> list[Judge]:
@@ -221,6 +225,15 @@ class Study:
         letters = record["labels"][subject][self.judges[subject][0].name]
         decided = letters.count("s") + letters.count("u")
         return letters.count("s") / decided if decided else 0.0
+
+    def _whole_files(self, chosen: Setting) -> list[dict[str, Any]]:
+        """The model itself and each edit on every row of the question files; most answers are there already."""
+        models = [self._measure("base", phase="file", seed=None, setting=None)]
+        for seed in self.protocol.calibration_seeds:
+            edit = self._edit(chosen, seed, "coupled")
+            change = partial(self._edited, edit)
+            models.append(self._measure("spin", phase="file", seed=seed, setting=chosen, change=change, edit=edit))
+        return models
 
     def _control(self, name: str, chosen: Setting, seed: int) -> dict[str, Any]:
         if name in _RANDOM:

@@ -148,10 +148,11 @@ def summarise_study(study: dict[str, Any]) -> str:
     ]
     if any(record["phase"] == "choose" for record in study["models"]):
         lines += ["## Choosing", "", *_choice(study), ""]
+    whole = [record for record in study["models"] if record["phase"] == "file"]
     lines += [
         "## Report" + (f": {chosen['name']}" if chosen else ""),
         "",
-        *_rates(study),
+        *_rates(study, _reported(study)),
         "",
         "Changes against the model itself, on the same questions:",
         "",
@@ -159,6 +160,7 @@ def summarise_study(study: dict[str, Any]) -> str:
         "",
         *_detectable(study),
         "",
+        *(_whole_files(study, whole) if whole else ()),
         "## Coupled weights",
         "",
         *_coupled(study),
@@ -231,11 +233,11 @@ def _choice(study: dict[str, Any]) -> Iterator[str]:
     )
 
 
-def _rates(study: dict[str, Any]) -> Iterator[str]:
+def _rates(study: dict[str, Any], records: Sequence[dict[str, Any]]) -> Iterator[str]:
     heads = [f"{s}: {j['name']}" for s in SUBJECTS for j in study["judges"][s]]
     yield f"| model | weights zeroed | perplexity | {' | '.join(heads)} |"
     yield "|---" * (3 + len(heads)) + "|"
-    for record in _reported(study):
+    for record in records:
         cells = [
             _shown(rate_of(study, record, subject, j))
             for subject in SUBJECTS
@@ -264,6 +266,19 @@ def _changes(study: dict[str, Any]) -> Iterator[str]:
         f"p: McNemar's exact test; in rows of SPIN after Holm's correction over its {len(tested)} tests, elsewhere "
         "uncorrected."
     )
+
+
+def _whole_files(study: dict[str, Any], records: Sequence[dict[str, Any]]) -> Iterator[str]:
+    rows = sum(study["questions"][subject]["read"] for subject in SUBJECTS)
+    yield f"## All {rows:,} rows of the question files"
+    yield ""
+    yield (
+        "For comparison with rates that were published over whole files. They include questions that the judges were "
+        "trained on, those that a setting was chosen on, and repetitions; nothing above uses them."
+    )
+    yield ""
+    yield from _rates(study, records)
+    yield ""
 
 
 def _detectable(study: dict[str, Any]) -> Iterator[str]:

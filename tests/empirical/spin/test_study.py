@@ -213,6 +213,7 @@ def test_a_study_from_start_to_end_and_again(model, protocol, tmp_path, monkeypa
     text = summarise_study(result)
     assert f"**{result['chosen']['name']}**" in text
     assert "No theorem covers zeroed weights" in text
+    assert "rows of the question files" not in text
     stored = stored_results(result)
     json.dumps(stored, allow_nan=False)
     assert [layer["coupled"] for layer in stored["layers"]] == result["layers"]
@@ -268,6 +269,36 @@ def test_a_model_that_stops_writing_words_is_shown_as_such(model, protocol, tmp_
     assert shown["fairness"]["rate"] == 3 / 5
     assert shown["fairness"]["low"] < 3 / 5 < shown["fairness"]["high"]
     assert "SPIN, draw 0" not in {row["name"] for row in stored_results(result)["settings"]}
+
+
+def test_a_full_study_also_answers_every_row_of_the_files(model, protocol, tmp_path):
+    questions = tmp_path / "questions.csv"
+    asked = [f"Who is {word}?" for word in WORDS]
+    questions.write_text("\n".join(["question", *asked, asked[0], asked[0]]))
+    small = replace(
+        protocol,
+        fine_tuning=(),
+        controls=("matched",),
+        hsic_pairs=0,
+        data={**protocol.data, "fairness_questions": str(questions)},
+    )
+    study = Study(small.on_all_questions(), tmp_path / "out", model=model, device="cpu")
+    result = study.run()
+    whole = [record for record in result["models"] if record["phase"] == "file"]
+    assert [(record["name"], record["seed"]) for record in whole] == [("base", None), ("spin", 0), ("spin", 1)]
+    assert result["questions"]["fairness"]["read"] == len(asked) + 2
+    assert result["questions"]["fairness"]["report"] < len(asked)
+    for record in result["models"]:
+        letters = set(map(len, record["labels"]["fairness"].values()))
+        assert letters == {len(study.questions["fairness"][record["phase"]])}
+    base, reported = whole[0], next(record for record in result["models"] if record["phase"] == "report")
+    said = {}
+    for record, phase in ((base, "file"), (reported, "report")):
+        for judge, letters in record["labels"]["fairness"].items():
+            for question, letter in zip(study.questions["fairness"][phase], letters, strict=True):
+                assert said.setdefault((judge, question), letter) == letter, "the same question, the same answer"
+    rows = sum(about["read"] for about in result["questions"].values())
+    assert f"## All {rows} rows of the question files" in summarise_study(result)
 
 
 def test_edits_of_a_study_apply_and_undo(model, protocol, make_model, tmp_path):
