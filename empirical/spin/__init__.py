@@ -12,11 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fairbound.empirical.spin.data import (
-        Pair,
         Questions,
         calibration_draw,
-        read_pairs,
-        read_questions,
         reference_pairs,
         reference_questions,
     )
@@ -37,6 +34,7 @@ if TYPE_CHECKING:
         paired_change,
     )
     from fairbound.empirical.spin.study import Study
+    from fairbound.empirical.spin.texts import Pair, read_pairs, read_questions
 
 _HOMES = {
     "Answer": "evaluation",
@@ -45,7 +43,7 @@ _HOMES = {
     "Judge": "judges",
     "Judgements": "judges",
     "LanguageModel": "models",
-    "Pair": "data",
+    "Pair": "texts",
     "PairedChange": "statistics",
     "PhraseJudge": "phrases",
     "Questions": "data",
@@ -67,9 +65,9 @@ _HOMES = {
     "minimum_detectable_change": "statistics",
     "paired_change": "statistics",
     "perplexity": "evaluation",
-    "read_pairs": "data",
+    "read_pairs": "texts",
     "read_protocol": "protocol",
-    "read_questions": "data",
+    "read_questions": "texts",
     "readouts": "hsic",
     "reference_pairs": "data",
     "reference_questions": "data",

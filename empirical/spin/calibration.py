@@ -10,13 +10,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from fairbound.empirical.spin.data import SUBJECTS, Pair, calibration_draw
+from fairbound.empirical.spin.data import SUBJECTS, calibration_draw
 from fairbound.empirical.spin.edit import SpinEdit
 from fairbound.empirical.spin.importance import importance
 from fairbound.empirical.spin.layers import target_layers
 from fairbound.empirical.spin.models import LanguageModel
 from fairbound.empirical.spin.protocol import Setting, SpinProtocol
 from fairbound.empirical.spin.selection import RULES, Selection, select
+from fairbound.empirical.spin.texts import Pair
 
 #: Scores that take more than this together are kept on disk while they are needed.
 MEMORY = 8 * 2**30

@@ -18,8 +18,8 @@ from fairbound.bounds.errors import EmptyInputError, NumberError
 from fairbound.empirical.errors import ProtocolError, TrainingInputError
 from fairbound.empirical.json_lines import append_lines, resume_lines
 from fairbound.empirical.spin.chat import MAX_TOKENS, Sample, encode_pair, prompt_ids, response_loss
-from fairbound.empirical.spin.data import Pair
 from fairbound.empirical.spin.models import LanguageModel
+from fairbound.empirical.spin.texts import Pair
 
 _KEYS = frozenset({"key", "question", "answer", "tokens", "finished"})
 

@@ -13,10 +13,10 @@ import torch
 
 from fairbound.empirical.errors import DivergedError, TrainingInputError
 from fairbound.empirical.spin.chat import MAX_TOKENS, Sample, encode_pair, response_loss
-from fairbound.empirical.spin.data import Pair
 from fairbound.empirical.spin.errors import LanguageModelError, SampleError
 from fairbound.empirical.spin.layers import target_layers
 from fairbound.empirical.spin.models import LanguageModel
+from fairbound.empirical.spin.texts import Pair
 from fairbound.empirical.torch_tools import mixed_precision, seeded
 
 METHODS = ("full", "lora")

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from fairbound.bounds.errors import EmptyInputError, LengthMismatchError, NumberError
 from fairbound.empirical.attacks.statistics import holm
 from fairbound.empirical.spin.chat import MAX_TOKENS, encode_pair
-from fairbound.empirical.spin.data import Pair
 from fairbound.empirical.spin.models import LanguageModel
+from fairbound.empirical.spin.texts import Pair
 
 
 def median_bandwidth(x: NDArray[np.floating]) -> float:

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from fairbound.empirical.spin.chat import MAX_TOKENS, Sample, encode_pair, response_loss
-from fairbound.empirical.spin.data import Pair
 from fairbound.empirical.spin.errors import LanguageModelError, SampleError
 from fairbound.empirical.spin.layers import target_layers
 from fairbound.empirical.spin.models import LanguageModel
 from fairbound.empirical.spin.scores import ScoreFile, score_file
+from fairbound.empirical.spin.texts import Pair
 
 
 def importance(

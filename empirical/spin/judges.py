@@ -14,9 +14,10 @@ import numpy as np
 import torch
 
 from fairbound.bounds.errors import LengthMismatchError
-from fairbound.empirical.spin.data import SELECTION_WORDS, Pair, normalised
+from fairbound.empirical.spin.data import SELECTION_WORDS
 from fairbound.empirical.spin.errors import JudgeError
 from fairbound.empirical.spin.models import load_model
+from fairbound.empirical.spin.texts import Pair, normalised
 from fairbound.empirical.text import text_list
 
 Label = Literal["safe", "unsafe", "undecided"]

@@ -10,18 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from fairbound.empirical.errors import ProtocolError
-from fairbound.empirical.spin.data import (
-    SUBJECTS,
-    Pair,
-    Questions,
-    distinct_pairs,
-    read_pairs,
-    read_questions,
-    reference_pairs,
-    reference_questions,
-)
+from fairbound.empirical.spin.data import SUBJECTS, Questions, reference_pairs, reference_questions
 from fairbound.empirical.spin.finetuning import METHODS
 from fairbound.empirical.spin.layers import MODULES
+from fairbound.empirical.spin.texts import Pair, distinct_pairs, read_pairs, read_questions
 
 #: Protocols that come with the package.
 NAMED = ("demo", "study")
@@ -163,7 +155,7 @@ class SpinProtocol:
         Raises
         ------
         FairboundError
-            As in `fairbound.empirical.spin.data.read_pairs` and `reference_pairs`.
+            As in `fairbound.empirical.spin.texts.read_pairs` and `fairbound.empirical.spin.data.reference_pairs`.
         """
         if name in self.data:
             return distinct_pairs(read_pairs(self.data[name]))
@@ -183,7 +175,8 @@ class SpinProtocol:
         Raises
         ------
         FairboundError
-            As in `fairbound.empirical.spin.data.read_questions` and `reference_questions`.
+            As in `fairbound.empirical.spin.texts.read_questions` and
+            `fairbound.empirical.spin.data.reference_questions`.
         """
         path = self.data.get(f"{subject}_questions")
         if path is None:

@@ -11,8 +11,8 @@ import torch
 from fairbound.bounds.errors import EmptyInputError, FileFormatError, NumberError
 from fairbound.empirical.errors import TrainingInputError
 from fairbound.empirical.spin.chat import encode_pair, prompt_ids
-from fairbound.empirical.spin.data import Pair
 from fairbound.empirical.spin.evaluation import GenerationSettings, fingerprint, generate_answers, perplexity
+from fairbound.empirical.spin.texts import Pair
 
 QUESTIONS = ["Why?", "Who lives next to the old mill?", "Name a fruit.", "Is that so, and if it is, since when?", "No?"]
 SHORT = GenerationSettings(max_new_tokens=8)

@@ -10,7 +10,6 @@ import torch
 
 from fairbound.bounds.errors import EmptyInputError, LengthMismatchError, NumberError
 from fairbound.empirical.spin.chat import encode_pair
-from fairbound.empirical.spin.data import Pair
 from fairbound.empirical.spin.hsic import (
     Readouts,
     gaussian_kernel,
@@ -21,6 +20,7 @@ from fairbound.empirical.spin.hsic import (
     readouts,
     unbiased_hsic,
 )
+from fairbound.empirical.spin.texts import Pair
 
 
 def draw(n, seed, strength=1.0, width=3):

@@ -6,10 +6,11 @@ import pytest
 
 from fairbound.bounds.errors import LengthMismatchError
 from fairbound.empirical.errors import DatasetOptionError
-from fairbound.empirical.spin.data import Pair, reference_pairs
+from fairbound.empirical.spin.data import reference_pairs
 from fairbound.empirical.spin.errors import JudgeError
 from fairbound.empirical.spin.judges import TfidfJudge, TransformersJudge, read_verdict
 from fairbound.empirical.spin.phrases import PhraseJudge
+from fairbound.empirical.spin.texts import Pair
 
 # Answers of the kinds that SmolLM2-135M-Instruct and the reference files give, read by hand: does the speaker decline
 # (i), warn (c), both or neither?

@@ -10,18 +10,15 @@ import pytest
 
 from fairbound.bounds.errors import EmptyInputError, FileFormatError, MissingValueError, UnknownColumnError
 from fairbound.empirical.errors import DataIntegrityError, DatasetOptionError, DataUnavailableError
-from fairbound.empirical.spin import data as spin_data
+from fairbound.empirical.spin import texts as texts_module
 from fairbound.empirical.spin.data import (
-    Pair,
+    PAIR_SETS,
     Questions,
     calibration_draw,
-    distinct_pairs,
-    normalised,
-    read_pairs,
-    read_questions,
     reference_pairs,
     reference_questions,
 )
+from fairbound.empirical.spin.texts import Pair, distinct_pairs, normalised, read_pairs, read_questions
 
 ROWS = [Pair("Who, then?", 'She said "no",\nand left.'), Pair("Why?", "# 007"), Pair("Où?", "N/A")]
 
@@ -82,10 +79,10 @@ def test_faults_are_named_with_row_and_column(tmp_path, monkeypatch):
     (tmp_path / "d.jsonl").write_text('{"prompt": 5, "response": "five"}\n')
     with pytest.raises(FileFormatError, match="int in row 1 of column 'prompt'"):
         read_pairs(tmp_path / "d.jsonl")
-    monkeypatch.setattr(spin_data, "MAX_ROWS", 2)
+    monkeypatch.setattr(texts_module, "MAX_ROWS", 2)
     with pytest.raises(FileFormatError, match="more than 2 rows"):
         read_pairs(write_csv(tmp_path / "e.csv"))
-    monkeypatch.setattr(spin_data, "MAX_CHARACTERS", 10)
+    monkeypatch.setattr(texts_module, "MAX_CHARACTERS", 10)
     with pytest.raises(FileFormatError, match="24 characters in row 1"):
         read_pairs(write_csv(tmp_path / "f.csv", ROWS[:1]))
 
@@ -140,7 +137,7 @@ def test_absent_reference_sets_name_the_variable_and_the_origin(monkeypatch, tmp
 
 @pytest.mark.data
 def test_reference_sets_without_their_faults(data_folder):
-    sizes = {name: len(reference_pairs(name)) for name in spin_data.PAIR_SETS}
+    sizes = {name: len(reference_pairs(name)) for name in PAIR_SETS}
     assert sizes == {
         "general": 1000,
         "fairness_safe": 979,
