@@ -14,8 +14,9 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.machine import describe, write_markdown
+from fairbound.empirical.means import mean_interval
 from fairbound.empirical.runs import read_runs
-from fairbound.empirical.sweep import choose_rehearsals, interval, tidy
+from fairbound.empirical.sweep import choose_rehearsals, tidy
 
 REHEARSALS = (0.5, 1.0)
 STATES = "acs_income:rows=60000,states=AL+CT+NC+RI+SC"
@@ -98,7 +99,7 @@ class Runs:
 
 def shown(values: pd.Series, digits: int = 3) -> str:
     """Mean, and half of Student's 95 % interval."""
-    mean, half = interval(list(values.dropna()))
+    mean, half = mean_interval(list(values.dropna()))
     return f"{mean:.{digits}f} +- {half:.{digits}f}"
 
 
@@ -120,7 +121,7 @@ def judge(target: Target, runs: Runs, start: str) -> list[tuple[str, bool, str]]
         at_most("Delta_EO", odds, target.delta_eo)
     else:
         rise = odds - of("pooled", "delta_eo")
-        mean, half = interval(list(rise.dropna()))
+        mean, half = mean_interval(list(rise.dropna()))
         checks.append(("Delta_EO not above pooled", mean - half <= 0, f"{mean:+.3f} +- {half:.3f}"))
     utility = target.utility.replace("_", " ")
     if target.loss is not None:

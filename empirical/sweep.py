@@ -10,19 +10,18 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import groupby
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import Any
 
 import duckdb
 import pandas as pd
 from joblib import Parallel, delayed
 from joblib.parallel import get_active_backend
-from scipy.stats import t as student
 
 from fairbound.bounds.errors import FairboundError
 from fairbound.bounds.files import write_atomically
 from fairbound.empirical.data import Dataset, load_dataset
 from fairbound.empirical.errors import ProtocolError
+from fairbound.empirical.means import mean_interval
 from fairbound.empirical.measurement import choose
 from fairbound.empirical.models import FitProgress
 from fairbound.empirical.plan import POOLED_STAGES, PROTOCOL_STAGES, STAGES, ProtocolConfig, ProtocolPlan, plan_protocol
@@ -297,26 +296,6 @@ def tidy(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     return frame
 
 
-def interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
-    """Mean and half-width of Student's t-interval.
-
-    Parameters
-    ----------
-    values : sequence of float
-        One per seed.
-    level : float, default 0.95
-
-    Returns
-    -------
-    mean, half_width : float
-        Half-width NaN for fewer than two values.
-    """
-    mean = fmean(values)
-    if len(values) < 2:
-        return mean, float("nan")
-    return mean, float(student.ppf((1 + level) / 2, len(values) - 1)) * stdev(values) / len(values) ** 0.5
-
-
 def choose_rehearsals(records: Sequence[dict[str, Any]], among: Sequence[float]) -> list[dict[str, Any]]:
     """Of runs that differ in the rehearsal alone, the one that validation rows choose (see `measurement.choose`).
 
@@ -547,7 +526,7 @@ def _table(part: pd.DataFrame, chosen: pd.DataFrame) -> list[str]:
         cells = []
         for _, column, with_interval in _COLUMNS:
             values = [float(value) for value in rows[column].dropna()]
-            mean, half = interval(values) if values else (float("nan"), float("nan"))
+            mean, half = mean_interval(values) if values else (float("nan"), float("nan"))
             text = "–" if not values else f"{mean:.3f}"
             cells.append(text + (f" +- {half:.3f}" if with_interval and half == half else ""))
         model = f"**{stage}**" if stage == "fft" else stage

@@ -799,7 +799,7 @@ _DEVICE = typer.Option(help="auto, cpu or cuda.")
 def spin_command(
     context: typer.Context,
     demo: Annotated[bool, typer.Option("--demo", help="One edit and its control on a fixed sample.")] = False,
-    protocol: Annotated[str | None, typer.Option(help="demo, study or a TOML file.")] = None,
+    protocol: Annotated[str | None, typer.Option(help="demo, study, confirm or a TOML file.")] = None,
     full: Annotated[
         bool, typer.Option("--full", help="Report on every question, and over every row of the files.")
     ] = False,

@@ -14,7 +14,7 @@ from typing import Any
 from fairbound.bounds.rational import decimal_above
 from fairbound.certify_report import HOW_TO_READ
 from fairbound.describe import NOT_COVERED_IN_SHORT
-from fairbound.empirical.sweep import interval
+from fairbound.empirical.means import mean_interval
 from fairbound.report import Block, Bullets, Code, Figure, Page, Paragraph, Section, Statement, Table
 from fairbound.svg import Chart, Mark, Reference, Row
 
@@ -311,7 +311,7 @@ def _cell(records: Sequence[Record], stage: str, path: Sequence[str], *, up: boo
     values = _values(records, stage, path)
     if any(value is None for value in values):
         return "-"
-    mean, half = interval(values)
+    mean, half = mean_interval(values)
     text = _up(mean) if up else f"{mean:.3f}"
     return text if isnan(half) else f"{text} ± {half:.3f}"
 

@@ -13,8 +13,9 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from fairbound.empirical.means import mean_interval
 from fairbound.empirical.runs import read_runs
-from fairbound.empirical.sweep import interval, tidy
+from fairbound.empirical.sweep import tidy
 from fairbound.paper_figs import style
 from fairbound.paper_figs.stored import Row, StoredResultsError, by, pair_names, pair_of, seeds_of
 
@@ -57,7 +58,7 @@ def table(data: list[Row]) -> list[Row]:
         for (stage, strength), found in sorted(cells.items(), key=lambda cell: (cell[0][0], _order(cell[0][1]))):
             row = {"data": names[pair], "stage": stage, "strength": strength, "seeds": len(found)}
             for measure in ("accuracy", *MEASURES):
-                mean, half = interval([model[measure] for model in found])
+                mean, half = mean_interval([model[measure] for model in found])
                 row |= {measure: mean, f"{measure}.half_width": half}
             rows.append(row)
     return rows

@@ -12,7 +12,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from fairbound.empirical.sweep import interval
+from fairbound.empirical.means import mean_interval
 from fairbound.paper_figs import style
 from fairbound.paper_figs.stored import Row, by, pair_names, pair_of, seeds_of, sweep_rows
 
@@ -38,7 +38,7 @@ def table(data: list[Row]) -> list[Row]:
             cells = by(of_start, lambda row: (row["stage"], None if row["stage"] == "base" else row["rehearsal"]))
             for (stage, rehearsal), found in sorted(cells.items(), key=lambda c: (STAGES.index(c[0][0]), c[0][1] or 0)):
                 for measure in MEASURES:
-                    mean, half = interval([row[measure] for row in found])
+                    mean, half = mean_interval([row[measure] for row in found])
                     rows.append(
                         {
                             "data": names[pair],

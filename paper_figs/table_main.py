@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fairbound.empirical.means import mean_interval
 from fairbound.empirical.plan import STAGES
-from fairbound.empirical.sweep import interval
 from fairbound.paper_figs.stored import Row, by, pair_names, pair_of, seeds_of, sweep_rows
 from fairbound.paper_figs.tables import NOTHING, Table, columns_of, with_interval
 
@@ -42,7 +42,7 @@ def table(data: list[Row]) -> list[Row]:
         for (start, stage, rehearsal), found in sorted(cells.items(), key=lambda cell: _order(*cell[0])):
             row = {"data": names[pair], "start": start, "stage": stage, "rehearsal": rehearsal, "seeds": len(found)}
             for column in (*COLUMNS, "cpu_seconds"):
-                mean, half = interval([float(model[column]) for model in found])
+                mean, half = mean_interval([float(model[column]) for model in found])
                 row |= {column: mean, f"{column}.half_width": half}
             row |= {column: sum(model[column] for model in found) / len(found) for column in SHARES}
             row["near_constant"] = sum(model["near_constant"] for model in found) / len(found)

@@ -16,7 +16,7 @@ from fairbound.empirical.spin.layers import MODULES
 from fairbound.empirical.spin.texts import Pair, distinct_pairs, read_pairs, read_questions
 
 #: Protocols that come with the package.
-NAMED = ("demo", "study")
+NAMED = ("demo", "study", "confirm")
 
 #: What stands beside the chosen setting.
 CONTROLS = ("matched", "uniform", "fairness-only", "privacy-only", "published-positions")
@@ -195,7 +195,7 @@ def read_protocol(name_or_path: str | os.PathLike[str]) -> SpinProtocol:
     Parameters
     ----------
     name_or_path : str or path
-        "demo" or "study", or a file.
+        One of `NAMED`, or a file.
 
     Returns
     -------

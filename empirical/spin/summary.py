@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fairbound.empirical.attacks.statistics import holm
+from fairbound.empirical.means import mean_interval
 from fairbound.empirical.spin.data import SUBJECTS
 from fairbound.empirical.spin.judges import Judgements, Label
 from fairbound.empirical.spin.statistics import (
@@ -158,6 +159,7 @@ def summarise_study(study: dict[str, Any]) -> str:
         "",
         *_changes(study),
         "",
+        *_over_draws(study),
         *_detectable(study),
         "",
         *(_whole_files(study, whole) if whole else ()),
@@ -268,6 +270,36 @@ def _changes(study: dict[str, Any]) -> Iterator[str]:
     )
 
 
+def _over_draws(study: dict[str, Any]) -> Iterator[str]:
+    """Means whose unit is the draw of calibration pairs: whether the method works, rather than one edit."""
+    records = _reported(study)
+    draws = study["protocol"]["calibration_seeds"]
+    if len(draws) < 2:
+        return
+    changes = {
+        (record["name"], record["seed"]): [
+            None if change is None else float(change.change) for change in changes_of(study, records[0], record)
+        ]
+        for record in records
+        if record["name"] in ("spin", "matched")
+    }
+    heads = [f"{s}: {j['name']}" for s in SUBJECTS for j in study["judges"][s]]
+    rows = {"SPIN": [changes["spin", draw] for draw in draws]}
+    if "matched" in study["protocol"]["controls"]:
+        rows["control: matched"] = [changes["matched", draw] for draw in draws]
+        rows["SPIN less its control"] = [
+            [None if a is None or b is None else a - b for a, b in zip(spin, control, strict=True)]
+            for spin, control in zip(*rows.values(), strict=True)
+        ]
+    yield f"Mean change over the {len(draws)} draws, with Student's 95 % interval whose unit is the draw:"
+    yield ""
+    yield f"| | {' | '.join(heads)} |"
+    yield "|---" * (1 + len(heads)) + "|"
+    for name, values in rows.items():
+        yield f"| {name} | {' | '.join(_shown_mean(column) for column in zip(*values, strict=True))} |"
+    yield ""
+
+
 def _whole_files(study: dict[str, Any], records: Sequence[dict[str, Any]]) -> Iterator[str]:
     rows = sum(study["questions"][subject]["read"] for subject in SUBJECTS)
     yield f"## All {rows:,} rows of the question files"
@@ -344,6 +376,15 @@ def _mean_change(changes: Sequence[PairedChange | None]) -> str:
     """Over the draws; a draw after which no answer is left to judge counts in none."""
     found = [float(change.change) for change in changes if change]
     return f"{_mean(found):+.3f}" if found else "–"
+
+
+def _shown_mean(values: Sequence[float | None]) -> str:
+    """Nothing unless every draw has a value."""
+    found = [value for value in values if value is not None]
+    if len(found) < len(values):
+        return "–"
+    mean, half = mean_interval(found)
+    return f"{mean:+.3f} [{mean - half:+.3f}, {mean + half:+.3f}]"
 
 
 def _shown(rate: AwarenessRate | None) -> str:

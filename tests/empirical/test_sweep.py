@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import signal
 import subprocess
@@ -12,12 +11,11 @@ import time
 from pathlib import Path
 
 import duckdb
-import numpy as np
 import pytest
 from joblib import parallel_config
-from scipy import stats
 
 from fairbound.empirical.errors import ProtocolError, UnknownGroupError
+from fairbound.empirical.means import mean_interval
 from fairbound.empirical.measurement import choose
 from fairbound.empirical.plan import POOLED_STAGES
 from fairbound.empirical.sweep import (
@@ -25,7 +23,6 @@ from fairbound.empirical.sweep import (
     Sweep,
     SweepTask,
     choose_rehearsals,
-    interval,
     read_sweep,
     run_sweep,
     tidy,
@@ -98,14 +95,6 @@ def test_absent_configuration(tmp_path):
         read_sweep(tmp_path / "nothing.toml")
 
 
-def test_interval_is_students():
-    values = [0.1, 0.3, 0.2, 0.4]
-    mean, half = interval(values)
-    low, high = stats.t.interval(0.95, 3, loc=np.mean(values), scale=stats.sem(values))
-    assert (mean - half, mean + half) == pytest.approx((low, high))
-    assert math.isnan(interval([0.5])[1])
-
-
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sweep")
@@ -146,7 +135,7 @@ def test_lines_tables_and_progress(finished):
     means = frame.query("stage == 'fft' and start == 'male' and rehearsal == 1")["accuracy"]
     summary = (out / "summary.md").read_text()
     line = next(line for line in summary.splitlines() if line.startswith("| male | 1 | **fft**"))
-    assert line.split(" | ")[3].startswith(f"{means.mean():.3f} +- {interval(list(means))[1]:.3f}")
+    assert line.split(" | ")[3].startswith(f"{means.mean():.3f} +- {mean_interval(list(means))[1]:.3f}")
     assert summary.count("| base") == 2
 
 

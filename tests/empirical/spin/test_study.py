@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from fairbound.empirical.errors import ProtocolError
+from fairbound.empirical.means import mean_interval
 from fairbound.empirical.spin import study as study_module
 from fairbound.empirical.spin.calibration import calibrate, held_out, jaccard
 from fairbound.empirical.spin.data import SUBJECTS, calibration_draw
@@ -83,6 +84,9 @@ def test_named_protocols_are_what_they_say():
     assert {s.answers for s in study.settings} == {"safe", "unsafe"}
     assert {s.module for s in study.settings} > {"mlp"}
     assert len(demo.settings) == 1
+    confirm = read_protocol("confirm")
+    assert set(confirm.settings) < set(study.settings)
+    assert set(confirm.calibration_seeds) > set(study.calibration_seeds)
     assert demo.choose == 0
     assert demo.on_all_questions().report is None
 
@@ -110,7 +114,7 @@ def test_what_is_wrong_with_a_protocol_is_named(text, said, tmp_path):
 
 
 def test_a_missing_protocol_names_the_known_ones(tmp_path):
-    with pytest.raises(ProtocolError, match="demo, study"):
+    with pytest.raises(ProtocolError, match="demo, study, confirm"):
         read_protocol(tmp_path / "none.toml")
 
 
@@ -214,6 +218,19 @@ def test_a_study_from_start_to_end_and_again(model, protocol, tmp_path, monkeypa
     assert f"**{result['chosen']['name']}**" in text
     assert "No theorem covers zeroed weights" in text
     assert "rows of the question files" not in text
+    base, *others = (record for record in result["models"] if record["phase"] == "report")
+    change = {
+        (record["name"], record["seed"]): float(changes_of(result, base, record)[1].change)
+        for record in others
+        if record["name"] in ("spin", "matched")
+    }
+    rows = {line.split(" | ")[0]: line.split(" | ")[2] for line in text.splitlines() if " | " in line}
+    for shown, values in {
+        "| SPIN": [change["spin", 0], change["spin", 1]],
+        "| SPIN less its control": [change["spin", draw] - change["matched", draw] for draw in (0, 1)],
+    }.items():
+        mean, half = mean_interval(values)
+        assert rows[shown] == f"{mean:+.3f} [{mean - half:+.3f}, {mean + half:+.3f}]"
     stored = stored_results(result)
     json.dumps(stored, allow_nan=False)
     assert [layer["coupled"] for layer in stored["layers"]] == result["layers"]
