@@ -22,6 +22,7 @@ from fairbound.empirical.errors import ProtocolError
 from fairbound.empirical.shadows.defences import DEFENCES
 from fairbound.empirical.shadows.experiment import ALL_ATTACKS, AttackedVictims, attack_defences
 from fairbound.empirical.shadows.plan import DistributionInferencePlan, plan_distribution_inference
+from fairbound.empirical.shadows.pools import Pools
 from fairbound.empirical.sweep import write_parquet
 from fairbound.files import write_text
 from fairbound.paper_figs.stored import read_table
@@ -37,6 +38,11 @@ COVERED = f"one draw from the population that one model serves, of which the adv
 OUTSIDE = (
     "All attacks here are outside it: they compare models trained in each world and query them many times, or read "
     "weights (C8). A verdict says how one attack's interval stands against the number, and does not refute the bound."
+)
+
+OVERLAP = (
+    "Where that is much, shadow models are told apart in part by rows that victims do not share, and attacks are "
+    "stronger on a larger data set."
 )
 
 #: Columns that say which game a row is from.
@@ -140,7 +146,8 @@ def run_attack(
         )
     game = describe_game(plan, seed)
     null = is_null(plan)
-    records = [game | row for measured in found for row in measured.rows(plan)]
+    share = {"overlap": overlap(plan, seed)}
+    records = [game | share | row for measured in found for row in measured.rows(plan)]
     stem = "null" if null else "attacks"
     files = {"table": out / f"{stem}.parquet", "summary": out / ("null.md" if null else "summary.md")}
     kept = _other_games(files["table"], game) + records
@@ -234,10 +241,11 @@ def attack_report(plan: DistributionInferencePlan, found: Sequence[AttackedVicti
         f"Every model has {plan.rows} rows of its own draw, with the same label shares in both worlds.",
         f"{plan.queries} queries for each world, from rows on which no model was trained.",
         *(
-            f"{measured.defence}: {DEFENCES[measured.defence].about}; {measured.models[0]} shadow models and "
-            f"{measured.models[1]} victims for each world."
+            f"{measured.defence}: {DEFENCES[measured.defence].about}; {measured.victims} victims and "
+            f"{_numbers(measured)} shadow models for each world."
             for measured in found
         ),
+        f"One draw takes up to {overlap(plan, seed):.0%} of its pool's rows of one group and label. {OVERLAP}",
         "Accuracy, Delta_EO and T1 are measured on rows that no model was trained on or queried with.",
         f"Seed {seed}.",
     ]
@@ -252,6 +260,23 @@ def attack_report(plan: DistributionInferencePlan, found: Sequence[AttackedVicti
             facts,
         )
     )
+
+
+def overlap(plan: DistributionInferencePlan, seed: int) -> float:
+    """
+    Largest share of a pool's cell that one draw takes.
+
+    Parameters
+    ----------
+    plan : DistributionInferencePlan
+    seed : int
+
+    Returns
+    -------
+    float
+        See `Pools.overlap`.
+    """
+    return Pools(plan, seed).overlap()
 
 
 def summarise(records: Sequence[dict[str, Any]]) -> str:
@@ -272,7 +297,8 @@ def summarise(records: Sequence[dict[str, Any]]) -> str:
         "",
         f"T1's bound covers {COVERED}. {OUTSIDE}",
         "",
-        "Advantage: |2 accuracy - 1| over fresh victims, with its 95 % interval; the unit is the model. p: of guesses "
+        "Advantage: 2 accuracy - 1 over fresh victims, with its 95 % interval; the unit is the model. It is negative "
+        "where an attack, which chooses all it chooses on shadow models, is wrong more often than right. p: of guesses "
         "that have nothing to do with the worlds, adjusted over the game's whole table (Holm). T1: exact value at a "
         "victim's measured rates, mean of the victims. Bound: its upper limit, the largest of the victims, jointly at "
         "95 %. Draws: rows from the population that the attack is worth, by the formula and exactly.",
@@ -285,17 +311,21 @@ def summarise(records: Sequence[dict[str, Any]]) -> str:
             f"## {named['dataset']}, {named['attribute']}: share of {named['group']} {named['ratios']}",
             "",
             f"{named['rows']} rows for each model, {named['queries']} queries for each world, seed {named['seed']}"
-            + ("." if named["include_attribute"] else "; models do not see the attribute."),
+            + ("." if named["include_attribute"] else "; models do not see the attribute.")
+            + f" One draw takes up to {own[0]['overlap']:.0%} of its pool's rows of one group and label. {OVERLAP}",
             "",
-            "| defence | models | accuracy | Delta_EO | T1 | bound | strongest, not adaptive | strongest, adaptive |",
-            "|---|---|---|---|---|---|---|---|",
+            "Shadows: models for each world of the adversary who does not know the defence / who does.",
+            "",
+            "| defence | victims | shadows | accuracy | Delta_EO | T1 | bound | strongest, not adaptive | strongest, "
+            "adaptive |",
+            "|---|---|---|---|---|---|---|---|---|",
         ]
         for defence in dict.fromkeys(record["defence"] for record in own):
             rows = [record for record in own if record["defence"] == defence]
             best = [_strongest([row for row in rows if row["adaptive"] is knows]) for knows in (False, True)]
             first = rows[0]
             lines.append(
-                f"| {defence} | {first['shadows']}+{first['victims']} | {first['utility']:.3f} "
+                f"| {defence} | {first['victims']} | {_shadow_numbers(rows)} | {first['utility']:.3f} "
                 f"| {first['delta_eo']:.3f} | {_three(first['bound_mean'])} | {_up(first['bound'])} "
                 f"| {best[0]} | {best[1]} |"
             )
@@ -320,6 +350,7 @@ def _print(records: Sequence[dict[str, Any]], *, null: bool) -> None:
     ratios = game["ratios"].replace(" / ", " and ")
     told = f"{game['dataset']}, {game['attribute']}: worlds with a share of {game['group']} of {ratios}"
     console.print(Text(printable(f"{told}; {game['rows']} rows for each model, seed {game['seed']}.")))
+    console.print(f"One draw takes up to {game['overlap']:.0%} of its pool's rows of one group and label. {OVERLAP}")
     for defence in dict.fromkeys(record["defence"] for record in records):
         rows = [record for record in records if record["defence"] == defence]
         first = rows[0]
@@ -328,14 +359,17 @@ def _print(records: Sequence[dict[str, Any]], *, null: bool) -> None:
             bound = f"T1 {first['bound_mean']:.4f} on average, certified at most {_up(first['bound'])} for all"
         console.print(Text(f"\n{defence}: {DEFENCES[defence].about}", style="bold"))
         console.print(
-            f"{first['victims']} victims and {first['shadows']} shadow models for each world; victims: accuracy "
+            f"{first['victims']} victims for each world: accuracy "
             f"{first['utility']:.3f}, Delta_EO {first['delta_eo']:.3f}, {bound}"
         )
         for knows in (False, True):
             own = [row for row in rows if row["adaptive"] is knows]
             if own:
-                name = "adaptive: shadow models defended alike" if knows else "not adaptive: undefended shadow models"
-                console.print(_attack_table("" if defence == "none" else name, own))
+                number = own[0]["shadows"]
+                name = f"adaptive: {number} shadow models for each world, defended alike"
+                if not knows:
+                    name = f"not adaptive: {number} undefended shadow models for each world"
+                console.print(_attack_table(name.removeprefix("not adaptive: ") if defence == "none" else name, own))
     if null:
         holds = "no attack is" if null_holds(records) else "an attack is"
         console.print(f"\nNull run: {holds} further from 50 % than chance allows (5 % level over all of them).")
@@ -369,7 +403,7 @@ def _other_games(path: Path, game: dict[str, Any]) -> list[dict[str, Any]]:
     """Rows of a table of earlier games but this one."""
     if not path.exists():
         return []
-    return [row for row in read_table(path, _GAME) if _key(row) != _key(game)]
+    return [row for row in read_table(path, (*_GAME, "overlap")) if _key(row) != _key(game)]
 
 
 def _write_table(records: Sequence[dict[str, Any]], path: Path) -> None:
@@ -380,6 +414,15 @@ def _write_table(records: Sequence[dict[str, Any]], path: Path) -> None:
         write_parquet(frame, path)
     except OSError as error:
         raise ProtocolError(f"Cannot write {path}: {error.strerror or error}.") from error
+
+
+def _numbers(measured: AttackedVictims) -> str:
+    """Shadow models of each adversary."""
+    return " / ".join(str(measured.shadows[knows]) for knows in dict.fromkeys(knows for knows, _ in measured.attacks))
+
+
+def _shadow_numbers(rows: Sequence[dict[str, Any]]) -> str:
+    return " / ".join(str(number) for _, number in dict.fromkeys((row["adaptive"], row["shadows"]) for row in rows))
 
 
 def _strongest(rows: Sequence[dict[str, Any]]) -> str:

@@ -17,8 +17,8 @@ Verdict = Literal["within", "exceeds", "inconclusive"]
 _VERDICTS = ("within", "exceeds", "inconclusive")
 
 HOW_TO_READ = (
-    "Advantage: |2 p - 1| for an adversary that tells the worlds right with probability p; 0 is blind guessing. A "
-    "small sample can put the measured value, or an end of its interval, below 0.",
+    "Advantage: 2 p - 1 for an adversary that tells the worlds right with probability p; 0 is blind guessing. It is "
+    "negative where an attack, chosen without seeing these models, is wrong more often than right.",
     "Within: the whole interval is at most the bound. Exceeds: the whole interval is above it. Inconclusive: neither.",
     "An adaptive adversary knows the defence and trains its own models under it; without one a defence is not tested.",
     "Exceeding does not refute the bound where the adversary is one that the bound does not cover.",
@@ -188,7 +188,7 @@ def _defence_blocks(report: AttackReport, defence: AttackedDefence) -> list[Bloc
         f"Measured advantages against {defence.name}, beside the bound",
         "One row for each attack: measured advantage and its confidence interval, with the bounds as vertical lines. "
         "The table below has the numbers.",
-        "advantage, 0 to 1",
+        "advantage, -1 to 1",
         [f"measured advantage, with its {level} interval"],
         [
             Row(_adversary(attack), [Mark(attack.advantage, attack.low, attack.high)], _note(attack))

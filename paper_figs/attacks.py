@@ -15,10 +15,10 @@ from fairbound.paper_figs import style
 from fairbound.paper_figs.stored import Row, by, read_table, short_name
 
 FILE = "attacks/attacks.parquet"
+#: What makes two rows of different games; the first three are always shown, the others where they differ.
+GAME = ("dataset", "attribute", "ratios", "group", "other", "rows", "queries", "include_attribute", "seed")
 COLUMNS = (
-    "dataset",
-    "attribute",
-    "ratios",
+    *GAME,
     "defence",
     "adaptive",
     "attack",
@@ -38,7 +38,7 @@ def load(results: Path) -> list[Row]:
     ----------
     results : Path
         "advantage" is an attack's measured advantage, "low" and "high" its confidence limits, "bound" the certified
-        bound of one labelled draw from what it attacks (empty where there is none), all from 0 to 1.
+        bound of one labelled draw from what it attacks (empty where there is none), all at most 1.
     """
     rows = [{name: row[name] for name in COLUMNS} for row in read_table(results / FILE, COLUMNS)]
     return sorted(rows, key=lambda row: tuple(str(row[name]) for name in COLUMNS))
@@ -49,6 +49,19 @@ def table(data: list[Row]) -> list[Row]:
     return data
 
 
+def games(data: list[Row]) -> dict[tuple[object, ...], str]:
+    """The games, each with a name that tells it from the others."""
+    found = list(by(data, lambda row: tuple(row[name] for name in GAME)))
+    varying = [i for i in range(3, len(GAME)) if len({game[i] for game in found}) > 1]
+    return {
+        game: ", ".join(
+            [short_name(str(game[0])), *map(str, game[1:3])]
+            + [f"{GAME[i].replace('_', ' ')} {game[i]}" for i in varying]
+        )
+        for game in found
+    }
+
+
 def target(row: Row) -> str:
     """What is attacked, in words."""
     name = row["defence"].replace("_", " ")
@@ -57,7 +70,7 @@ def target(row: Row) -> str:
 
 def draw(data: list[Row]) -> Figure:
     """Draw the figure."""
-    panels = by(data, lambda row: (row["dataset"], row["attribute"], row["ratios"]))
+    panels, names = by(data, lambda row: tuple(row[name] for name in GAME)), games(data)
     attacks = list(dict.fromkeys(row["attack"] for row in data))
     columns = min(2, len(panels))
     lines = -(-len(panels) // columns)
@@ -69,7 +82,7 @@ def draw(data: list[Row]) -> Figure:
         axes = figure.subplots(lines, columns, squeeze=False, sharex=True)
         for axis in axes.flat[len(panels) :]:
             axis.set_visible(False)
-        for axis, ((dataset, attribute, ratios), rows) in zip(axes.flat, panels.items(), strict=False):
+        for axis, (game, rows) in zip(axes.flat, panels.items(), strict=False):
             targets = by(rows, target)
             for place, of_target in enumerate(targets.values()):
                 bounds = {row["bound"] for row in of_target if row["bound"] is not None}
@@ -90,7 +103,7 @@ def draw(data: list[Row]) -> Figure:
             axis.set_ylim(len(targets) - 0.5, -0.5)
             axis.set_xlim(min(0, *ends) - 0.01, max(ends) + 0.01)
             axis.tick_params(labelbottom=True)
-            axis.set_title(f"{short_name(dataset)}, {attribute}, {ratios}", fontsize=9, loc="left")
+            axis.set_title(names[game], fontsize=9, loc="left")
             axis.set_xlabel("advantage")
             axis.grid(visible=False, axis="y")
         for i, attack in enumerate(attacks):
@@ -107,7 +120,7 @@ def caption(data: list[Row]) -> str:
     verdicts = ", ".join(f"{len(rows)} {verdict}" for verdict, rows in by(data, lambda row: row["verdict"]).items())
     return (
         f"{len(data)} measured attacks beside certified bounds, by data set, attribute, ratios of the two worlds and "
-        "defence. Marks: an attack's advantage (0 to 1) with its confidence interval; upright line: certified bound of "
-        "an adversary who makes one draw from the population that one model serves. It does not cover attacks that "
-        f"compare models and query them many times (C8). Verdicts: {verdicts}."
+        "defence. Marks: an attack's advantage (2 accuracy - 1) with its confidence interval; upright line: certified "
+        "bound of an adversary who makes one draw from the population that one model serves. It does not cover attacks "
+        f"that compare models and query them many times (C8). Verdicts: {verdicts}."
     )

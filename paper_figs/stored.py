@@ -39,9 +39,10 @@ def read_table(path: Path, needed: Iterable[str] = ()) -> list[Row]:
         If it cannot be read, has no rows, or lacks a column.
     """
     reader = "read_parquet" if path.suffix == ".parquet" else "read_csv"
+    # A folder named like a partition would replace a column of that name.
     try:
         with duckdb.connect(config={"threads": 1}) as connection:
-            found = connection.execute(f"SELECT * FROM {reader}(?)", [str(path)])
+            found = connection.execute(f"SELECT * FROM {reader}(?, hive_partitioning = false)", [str(path)])
             names = [column[0] for column in found.description or ()]
             rows = [dict(zip(names, values, strict=True)) for values in found.fetchall()]
     except duckdb.Error as error:

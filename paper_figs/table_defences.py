@@ -9,10 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from fairbound.paper_figs import attacks
-from fairbound.paper_figs.stored import Row, by, short_name
+from fairbound.paper_figs.stored import Row, by
 from fairbound.paper_figs.tables import NOTHING, Table, columns_of
 
-ABOUT = ("dataset", "attribute", "ratios", "defence", "adaptive")
+ABOUT = (*attacks.GAME, "defence", "adaptive")
 
 
 def load(results: Path) -> list[Row]:
@@ -28,21 +28,21 @@ def table(data: list[Row]) -> list[Row]:
 
 def layout(data: list[Row]) -> Table:
     """The table as text."""
-    header = ["data", "attribute", "ratios", "defence", "strongest attack", "verdict", "advantage", "bound", "attacks"]
-    rows = []
+    header = ["game", "defence", "strongest attack", "verdict", "advantage", "bound", "attacks"]
+    rows, names = [], attacks.games(data)
     for row in table(data):
         advantage = f"{row['advantage']:.3f} ({row['low']:.3f}, {row['high']:.3f})"
         bound = NOTHING if row["bound"] is None else f"{row['bound']:.3f}"
-        words = [short_name(row["dataset"]), row["attribute"], row["ratios"], attacks.target(row)]
-        words += [row["attack"], row["verdict"]]
+        game = names[tuple(row[name] for name in attacks.GAME)]
+        words = [game, attacks.target(row), row["attack"], row["verdict"]]
         rows.append([*map(str, words), advantage, bound, str(row["attacks"])])
-    return columns_of(header, rows, words=6)
+    return columns_of(header, rows, words=4)
 
 
 def caption(data: list[Row]) -> str:
     """What the table shows."""
     return (
-        f"The strongest of the attacks measured on each defence, of {len(data)} in all: advantage (0 to 1) with its "
-        "confidence interval, and the certified bound of one draw from the population that one model serves, which "
-        "does not cover it (C8). The strongest is chosen by what is shown, so its advantage leans upwards."
+        f"The strongest of the attacks measured on each defence, of {len(data)} in all: advantage (2 accuracy - 1) "
+        "with its confidence interval, and the certified bound of one draw from the population that one model serves, "
+        "which does not cover it (C8). The strongest is chosen by what is shown, so its advantage leans upwards."
     )

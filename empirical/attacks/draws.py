@@ -23,7 +23,7 @@ def n_leaked(accuracy: float, alpha0: float, alpha1: float, *, models: int | Non
     Parameters
     ----------
     accuracy : float
-        In [0, 1]; what matters is its distance from 1/2.
+        In [0, 1]; up to 1/2 it is worth no draw.
     alpha0, alpha1 : float
         Different ratios in [0, 1].
     models : int, optional
@@ -43,7 +43,7 @@ def n_leaked(accuracy: float, alpha0: float, alpha1: float, *, models: int | Non
     low, high = _ratios(alpha0, alpha1)
     if not 0 <= accuracy <= 1 or (models is not None and models < 1):
         raise AttackInputError(f"accuracy {accuracy} of {models} models: give a share of at least one model.")
-    advantage = abs(2 * accuracy - 1)
+    advantage = max(0.0, 2 * accuracy - 1)
     if models is not None:
         advantage = min(advantage, 1 - 1 / models)
     r = max(low / high, (1 - high) / (1 - low))
@@ -61,7 +61,7 @@ def n_leaked_exactly(accuracy: float | str | Fraction, alpha0: Any, alpha1: Any)
     Parameters
     ----------
     accuracy : rational
-        In [0, 1]; what matters is its distance from 1/2.
+        In [0, 1]; up to 1/2 it is worth no draw.
     alpha0, alpha1 : rational
         Different ratios in [0, 1].
 
@@ -79,7 +79,7 @@ def n_leaked_exactly(accuracy: float | str | Fraction, alpha0: Any, alpha1: Any)
     """
     a, b = to_fraction(alpha0), to_fraction(alpha1)
     _ratios(a, b)
-    return draws_needed_exactly((1 - a, a), (1 - b, b), abs(2 * to_fraction(accuracy) - 1))
+    return draws_needed_exactly((1 - a, a), (1 - b, b), max(Fraction(0), 2 * to_fraction(accuracy) - 1))
 
 
 def _ratios(alpha0: Any, alpha1: Any) -> tuple[Any, Any]:

@@ -93,8 +93,12 @@ class Guesses:
 
     @property
     def advantage(self) -> float:
-        """`|2 accuracy - 1|`, the distance of true- and false-positive rate."""
-        return abs(2 * self.accuracy - 1)
+        """`2 accuracy - 1`, true- less false-positive rate; negative if the victims' worlds are mistaken more often.
+
+        Not its absolute value: an attack that could turn its guesses round once it has seen which are right would be
+        choosing on the victims.
+        """
+        return 2 * self.accuracy - 1
 
     def p_value(self) -> float:
         """
@@ -133,20 +137,18 @@ def advantage_interval(guesses: Guesses, confidence: float | str | Fraction = 0.
     Returns
     -------
     Interval
-        Within [0, 1]; 0 is the lower limit wherever the sign of `2 accuracy - 1` is open.
+        Within [-1, 1].
     """
     level = parse_confidence(confidence)
     (k0, k1), (n0, n1) = guesses.right, guesses.models
     if n0 == n1:
         low, high = _rate_limits(k0 + k1, n0 + n1, (1 - level) / 2, pooled=True)
-        signed = 2 * low - 1, 2 * high - 1
+        least, most = 2 * low - 1, 2 * high - 1
     else:
         each = to_fraction((1 - math.sqrt(level)) / 2)
         limits = [_rate_limits(k, n, each, pooled=False) for k, n in ((k0, n0), (k1, n1))]
-        signed = tuple(a + b - 1 for a, b in zip(*limits, strict=True))
-    least, most = signed
-    lower = max(Fraction(0), least, -most)
-    return Interval(guesses.advantage, float(lower), float(min(Fraction(1), max(most, -least))))
+        least, most = (a + b - 1 for a, b in zip(*limits, strict=True))
+    return Interval(guesses.advantage, float(least), float(most))
 
 
 def _rate_limits(successes: int, trials: int, alpha: Fraction, *, pooled: bool) -> tuple[Fraction, Fraction]:
@@ -235,8 +237,9 @@ def auc_interval(scores: ArrayLike, world: ArrayLike, confidence: float | str | 
     """
     Chance that a victim of world 1 scores above one of world 0 (ties: half), with its limits.
 
-    Limits are those of E. DeLong et al. (1988) on the logit scale, right for many victims. Where the worlds separate
-    perfectly that variance is 0; then the exact limit for as many disjoint pairs as there are is used.
+    Limits are those of E. DeLong et al. (1988) on the logit scale, right for many victims. Where that variance is 0,
+    limits from as many disjoint pairs as there are hold instead: exact ones if the worlds separate perfectly, those of
+    W. Hoeffding (1963) else, as where every score is the same.
 
     Parameters
     ----------
@@ -265,6 +268,9 @@ def auc_interval(scores: ArrayLike, world: ArrayLike, confidence: float | str | 
     if auc in (0.0, 1.0):
         limit = float(lower_limits([min(m, n)], [min(m, n)], alpha / 2)[0])
         return Interval(auc, limit, 1.0) if auc else Interval(auc, 0.0, 1 - limit)
+    if variance == 0:
+        margin = math.sqrt(math.log(2 / float(alpha)) / (2 * min(m, n)))
+        return Interval(auc, max(0.0, auc - margin), min(1.0, auc + margin))
     logit = math.log(auc / (1 - auc))
     margin = float(ndtri(1 - float(alpha) / 2)) * math.sqrt(variance) / (auc * (1 - auc))
     return Interval(auc, *(1 / (1 + math.exp(-x)) for x in (logit - margin, logit + margin)))
@@ -371,12 +377,12 @@ def victims_needed(
         victims = np.arange(start, min(start + step, most + 1))
         n = 2 * victims
         if advantage > bound:
-            # Least number of right guesses whose lower limit is above the bound, and the mirror image below.
+            # Least number of right guesses whose lower limit is above the bound.
             enough = binom.isf(tail, n, (1 + bound) / 2) + 1
-            reached = binom.sf(enough - 1, n, accuracy) + binom.cdf(n - enough, n, accuracy)
+            reached = binom.sf(enough - 1, n, accuracy)
         else:
             few = binom.ppf(tail, n, (1 + bound) / 2) - 1
-            reached = binom.cdf(few, n, accuracy) - binom.cdf(n - few - 1, n, accuracy)
+            reached = binom.cdf(few, n, accuracy)
         found = victims[reached >= power]
         if len(found):
             return int(found[0])

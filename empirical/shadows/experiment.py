@@ -56,8 +56,10 @@ class AttackedVictims:
         T1's value for the two worlds at a victim's measured rates, the mean over victims. None in a null run.
     bound : Fraction or None
         T1's upper confidence bound, the largest of the victims; the limits of all victims hold jointly (Bonferroni).
-    models : tuple of int
-        Shadow models and victims for each world.
+    shadows : dict from bool to int
+        Shadow models for each world of the adversary who knows the defence (True) and of the one who does not.
+    victims : int
+        For each world.
     attacks : tuple of (bool, AttackResult)
         Whether the adversary's shadows were defended alike, and what an attack attained. p-values are adjusted over
         everything that was run together.
@@ -68,7 +70,8 @@ class AttackedVictims:
     delta_eo: float
     bound_mean: Fraction | None
     bound: Fraction | None
-    models: tuple[int, int]
+    shadows: dict[bool, int]
+    victims: int
     attacks: tuple[tuple[bool, AttackResult], ...]
 
     def rows(self, plan: DistributionInferencePlan) -> list[dict[str, Any]]:
@@ -111,8 +114,8 @@ class AttackedVictims:
                     "delta_eo": self.delta_eo,
                     "right_0": result.guesses.right[0],
                     "right_1": result.guesses.right[1],
-                    "shadows": self.models[0],
-                    "victims": self.models[1],
+                    "shadows": self.shadows[adaptive],
+                    "victims": self.victims,
                 }
             )
         return records
@@ -154,7 +157,8 @@ def attack_defences(
     shadows, victims : int, default 100
         For each world.
     one_by_one : int, default 32
-        Limit on both for defences whose models are trained one after the other.
+        Limit on the models of either kind that are trained with a defence that takes one after the other. Undefended
+        shadow models are trained in bulk and keep their number.
     seed : int
     confidence : rational
         Of each attack's interval, and of the victims' bounds together.
@@ -189,7 +193,7 @@ def attack_defences(
     games = []
     for name, defence in chosen.items():
         most = one_by_one if defence.one_by_one else max(shadows, victims)
-        models = min(shadows, most), min(victims, most)
+        number = {True: min(shadows, most), False: shadows}
         for knows in (False,) if name == "none" else adaptive:
             told = None if progress is None else _named(progress, f"{name}, {'adaptive' if knows else 'not adaptive'}")
             outputs = run_shadows(
@@ -197,15 +201,15 @@ def attack_defences(
                 defence.recipe if knows else undefended,
                 out,
                 victim_recipe=defence.recipe,
-                shadows=models[0] if knows else shadows,
-                victims=models[1],
+                shadows=number[knows],
+                victims=min(victims, most),
                 seed=seed,
                 chunk=CHUNK,
                 keep_parameters=True,
                 jobs=jobs,
                 progress=told,
             )
-            games.append((name, models, knows, outputs))
+            games.append((name, number, knows, outputs))
     found = []
     made = Parallel(n_jobs=jobs, return_as="generator")(
         delayed(_attack)(outputs, names, seed, level) for *_, outputs in games
@@ -217,9 +221,10 @@ def attack_defences(
     null = plan.ratios[0] == plan.ratios[1]
     adjusted = iter(holm([_two_sided(r) if null else r.p_value for results in found for r in results]))
     measured = {}
-    for (name, models, knows, outputs), results in zip(games, found, strict=True):
+    for (name, number, knows, outputs), results in zip(games, found, strict=True):
         if name not in measured:
-            measured[name] = AttackedVictims(name, *_measure(plan, outputs, level, null=null), models, ())
+            each = len(outputs.evaluation_prediction["victim"]) // 2
+            measured[name] = AttackedVictims(name, *_measure(plan, outputs, level, null=null), number, each, ())
         own = tuple((knows, replace(result, p_value=float(next(adjusted)))) for result in results)
         measured[name] = replace(measured[name], attacks=measured[name].attacks + own)
     return list(measured.values())

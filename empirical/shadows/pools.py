@@ -174,6 +174,31 @@ class Pools:
         cells = 2 * self.label[self.parts[part]] + self.group[self.parts[part]]
         return np.bincount(cells, minlength=2 * self._classes).reshape(-1, 2).astype(np.int64)
 
+    def overlap(self, *, complement: bool = False) -> float:
+        """Largest share of a pool's cell of group and label that one draw takes.
+
+        Two draws of one world share about this part of their rows of the cell. Where it is large, shadow models are
+        told apart in part by rows that are peculiar to their pool, which victims do not share, and attacks look weaker
+        than they are.
+
+        Parameters
+        ----------
+        complement : bool, default False
+            Of a draw and its complement together.
+
+        Returns
+        -------
+        float
+            Over both sides and all worlds.
+        """
+        taken = []
+        for world in range(len(self.plan.ratios)):
+            cells = self.plan.cells(world, self.plan.rows)
+            if complement:
+                cells = cells + self.plan.cells(world, self.plan.rows, complement=True)
+            taken += [cells[cells > 0] / self.cell_counts(side)[cells > 0] for side in SIDES]
+        return float(np.concatenate(taken).max())
+
     def _seen(self, rows: Index) -> Any:
         """Features of some rows, without the columns that state the attribute where models may not see it."""
         data = self.plan.dataset

@@ -7,7 +7,8 @@ from statistics import fmean
 
 import pytest
 
-from fairbound.empirical.sweep import interval, read_sweep, run_sweep
+from fairbound.empirical.means import mean_interval
+from fairbound.empirical.sweep import read_sweep, run_sweep
 from fairbound.figures import make_figures
 from fairbound.paper_figs import every_model, frontier, many_queries, rehearsal, table_main
 from fairbound.paper_figs.stored import pair_names, seeds_of, short_name, sweep_rows
@@ -79,7 +80,7 @@ def test_rehearsal_gives_the_base_model_once(results):
         row for row in rows if (row["stage"], row["rehearsal"], row["measure"]) == ("fft", 1, "accuracy_gap.raw")
     )
     gaps = [row["accuracy_gap.raw"] for row in data if row["stage"] == "fft" and row["rehearsal"] == 1]
-    assert (found["mean"], found["half_width"]) == interval(gaps)
+    assert (found["mean"], found["half_width"]) == mean_interval(gaps)
 
 
 def test_frontier_tells_strengths_apart(results):

@@ -6,6 +6,7 @@ import csv
 import json
 import re
 
+import duckdb
 import pytest
 
 from fairbound.figures import NotMadeError, make_figures
@@ -14,10 +15,11 @@ from fairbound.paper_figs.tables import PLUS_MINUS, Table, latex, latex_escape, 
 from fairbound.proofs import ledger
 
 NASTY = 'a_b & 50 % $x$ #1 {y} ~ ^ \\ <z> | "q" `c` [e]\nf'
+GAME = ("adult", "sex", "0.2 / 0.8", "Female", None, 2000, 500, True, 0)
 ATTACKS = [
-    ("adult", "sex", "0.2 / 0.8", "none", False, "loss", 0.10, 0.05, 0.15, 0.2, "within"),
-    ("adult", "sex", "0.2 / 0.8", "none", False, "shadow_models", 0.30, 0.25, 0.35, None, "not covered"),
-    ("adult", "sex", "0.2 / 0.8", "fft", True, "loss", 0.02, -0.03, 0.07, 0.04, "inconclusive"),
+    (*GAME, "none", False, "loss", 0.10, 0.05, 0.15, 0.2, "within"),
+    (*GAME, "none", False, "shadow_models", 0.30, 0.25, 0.35, None, "not covered"),
+    (*GAME, "fft", True, "loss", 0.02, -0.03, 0.07, 0.04, "inconclusive"),
 ]
 
 
@@ -68,19 +70,35 @@ def test_intervals_are_shown_where_there_are_any():
     assert with_interval(0.5, float("nan")) == "0.500"
 
 
-@pytest.fixture
-def attacked(tmp_path):
-    path = tmp_path / attacks.FILE
-    path.parent.mkdir()
-    import duckdb
-
+def write_attacks(folder, rows):
+    path = folder / attacks.FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    types = ["VARCHAR"] * 5 + ["BIGINT"] * 2 + ["BOOLEAN", "BIGINT", "VARCHAR", "BOOLEAN", "VARCHAR"]
+    types += ["DOUBLE"] * 4 + ["VARCHAR"]
     with duckdb.connect() as connection:
-        types = ["VARCHAR"] * 4 + ["BOOLEAN", "VARCHAR"] + ["DOUBLE"] * 4 + ["VARCHAR"]
         columns = ", ".join(f'"{name}" {kind}' for name, kind in zip(attacks.COLUMNS, types, strict=True))
         connection.execute(f"CREATE TABLE t ({columns})")
-        connection.executemany(f"INSERT INTO t VALUES ({', '.join('?' * len(types))})", ATTACKS)
+        connection.executemany(f"INSERT INTO t VALUES ({', '.join('?' * len(types))})", rows)
         connection.execute(f"COPY t TO '{path}' (FORMAT parquet)")
-    return tmp_path
+    return folder
+
+
+@pytest.fixture
+def attacked(tmp_path):
+    return write_attacks(tmp_path, ATTACKS)
+
+
+def test_games_are_not_mixed(tmp_path):
+    other = [(*GAME[:-1], 7, *row[len(GAME) :]) for row in ATTACKS]
+    folder = write_attacks(tmp_path / "seed=3", ATTACKS + other)
+    rows = attacks.load(folder)
+    assert {row["seed"] for row in rows} == {0, 7}, "a folder's name is no column"
+    assert sorted(attacks.games(rows).values()) == ["adult, sex, 0.2 / 0.8, seed 0", "adult, sex, 0.2 / 0.8, seed 7"]
+    files = make_figures(["attacks", "table_defences"], results=folder, out=tmp_path / "out").files
+    (table,) = (path for path in files if path.name == "table_defences.csv")
+    with table.open() as file:
+        found = [(row["seed"], row["defence"], row["attacks"]) for row in csv.DictReader(file)]
+    assert sorted(found) == [("0", "fft", "1"), ("0", "none", "2"), ("7", "fft", "1"), ("7", "none", "2")]
 
 
 def test_attacks_and_the_strongest_on_each_defence(attacked, tmp_path):

@@ -30,7 +30,7 @@ from fairbound.empirical.attacks import (
 
 def coverage(interval, sizes, rates):
     """Chance, by enumeration, that an interval holds the true advantage."""
-    truth = abs(sum(rates) - 1)
+    truth = sum(rates) - 1
     chances = [binom.pmf(np.arange(n + 1), n, p) for n, p in zip(sizes, rates, strict=True)]
     total = 0.0
     for right in product(*(range(n + 1) for n in sizes)):
@@ -69,8 +69,12 @@ def test_advantage_of_many_victims():
     assert (found.lower, found.upper) == pytest.approx((0.585, 0.793), abs=1e-3)
     lopsided = advantage_interval(Guesses((80, 900), (100, 1000)))
     assert lopsided.lower < 0.7 < lopsided.upper
-    assert advantage_interval(Guesses((20, 10), (100, 100))).value == pytest.approx(0.7)
-    assert advantage_interval(Guesses((100, 0), (100, 100))).lower == 0
+    # Guesses that are wrong more often are not turned round.
+    mirrored = advantage_interval(Guesses((20, 10), (100, 100)))
+    assert (mirrored.value, mirrored.lower, mirrored.upper) == pytest.approx((-0.7, -found.upper, -found.lower))
+    assert verdict(mirrored, 0) == "within"
+    constant = advantage_interval(Guesses((100, 0), (100, 100)))
+    assert constant.lower < constant.value == 0 < constant.upper
     with pytest.raises(AttackInputError, match="both worlds"):
         Guesses.of([1, 1], [1, 1])
     with pytest.raises(NumberError):
@@ -143,6 +147,14 @@ def test_perfect_separation_has_an_exact_limit():
         auc_interval([0, 1, 2], [0, 1, 1])
 
 
+def test_equal_scores_are_no_certainty():
+    world = np.repeat([0, 1], 100)
+    found = auc_interval(np.zeros(200), world)
+    assert found.value == 0.5
+    # Hoeffding: sqrt(log(2 / .05) / 200).
+    assert (found.lower, found.upper) == pytest.approx((0.5 - 0.1358, 0.5 + 0.1358), abs=1e-4)
+
+
 def test_low_false_positive_rates():
     scores = np.concatenate([np.arange(100), np.arange(50, 150)])
     world = np.repeat([0, 1], 100)
@@ -166,7 +178,9 @@ def test_low_false_positive_rates():
 )
 def test_known_values_of_the_formula(accuracy, a0, a1, value):
     assert n_leaked(accuracy, a0, a1) == pytest.approx(value, abs=5e-4)
-    assert n_leaked(1 - accuracy, a1, a0) == pytest.approx(value, abs=5e-4)
+    assert n_leaked(accuracy, a1, a0) == pytest.approx(value, abs=5e-4)
+    assert n_leaked(1 - accuracy, a0, a1) == 0
+    assert n_leaked_exactly(1 - accuracy, a0, a1) == 0
 
 
 @pytest.mark.parametrize(
@@ -194,7 +208,7 @@ def test_the_formula_is_a_lower_bound(accuracy, a0, a1):
     assert n_leaked(accuracy, a0, a1) <= exact + 1e-9
     n = np.arange(exact + 1)
     tv = abs(binom.pmf(n, exact, a0) - binom.pmf(n, exact, a1)).sum() / 2
-    assert tv >= abs(2 * accuracy - 1) - 1e-9
+    assert tv >= 2 * accuracy - 1 - 1e-9
 
 
 def test_perfect_guesses_are_capped_by_their_number():

@@ -196,9 +196,29 @@ def test_rows_hold_what_the_attack_attained(attacked, game):
     assert len(rows) == 9
     for row in rows:
         assert row["low"] <= row["advantage"] <= row["high"]
-        assert row["advantage"] == pytest.approx(abs((row["right_0"] + row["right_1"]) / 12 - 1))
+        assert row["advantage"] == pytest.approx((row["right_0"] + row["right_1"]) / 12 - 1)
+        assert (row["shadows"], row["victims"]) == (12, 12)
         assert row["verdict"] in ("within", "exceeds", "inconclusive")
     json.dumps(rows)
+
+
+def test_records_name_the_shadows_of_each_adversary(game, tmp_path):
+    (found,) = attack_defences(
+        game,
+        tmp_path,
+        defences=["reduction"],
+        attacks=["threshold_test"],
+        shadows=8,
+        victims=6,
+        one_by_one=4,
+        jobs=1,
+    )
+    assert [(row["adaptive"], row["shadows"], row["victims"]) for row in found.rows(game)] == [
+        (False, 8, 4),
+        (True, 4, 4),
+    ]
+    lines = [json.loads(line) for line in (tmp_path / "chunks.jsonl").read_text().splitlines()]
+    assert {(line["side"], line["recipe"]["recipe"], line["models"]) for line in lines} >= {("shadow", "mlp", 8)}
 
 
 @pytest.mark.data

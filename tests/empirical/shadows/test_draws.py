@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -29,6 +30,23 @@ def test_parts_are_disjoint_and_cover_the_data(plan):
     # Stratified: every part has nearly the group's share of the data.
     for part in pools.parts.values():
         assert pools.group[part].mean() == pytest.approx(pools.group.mean(), abs=0.01)
+
+
+def test_overlap_is_the_part_that_two_draws_share(plan):
+    game = plan(rows=300)
+    pools = Pools(game, 0)
+    shared = []
+    for side in ("victim", "shadow"):
+        for world in (0, 1):
+            draws = [pools.draw(side, world, model) for model in range(12)]
+            for label in range(3):
+                for group in (0, 1):
+                    cell = [d[(pools.label[d] == label) & (pools.group[d] == group)] for d in draws]
+                    pairs = [np.isin(a, b).mean() for a, b in pairwise(cell)]
+                    shared.append(np.mean(pairs))
+    assert pools.overlap() == pytest.approx(max(shared), abs=0.05)
+    assert pools.overlap(complement=True) > pools.overlap()
+    assert Pools(plan(rows=30), 0).overlap() == pytest.approx(pools.overlap() / 10, rel=0.2)
 
 
 @pytest.mark.parametrize("side", ["victim", "shadow"])
