@@ -11,6 +11,7 @@ import os
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import CodeType
 from typing import Any, Self
 
 import numpy as np
@@ -405,7 +406,9 @@ class FairFineTuner(ClassifierMixin, BaseEstimator):
         """Digest of what the fit is a function of, taken before training."""
         elsewhere = {"model", "callback", "checkpoint_path", "device", "constraint", "classes"}
         settings = {name: value for name, value in self.get_params(False).items() if name not in elsewhere}
-        settings["constraint"] = getattr(self.constraint, "__qualname__", self.constraint)
+        settings["constraint"] = _definition(self.constraint)
+        # Two networks of equal weights may compute different things.
+        settings["network"] = repr(module)
         settings["classes"], settings["groups"] = self.classes_.tolist(), self.groups_.tolist()
         digest = hashlib.sha256(repr(sorted(settings.items())).encode())
         inputs = list(rows.inputs.values()) if isinstance(rows.inputs, dict) else [rows.inputs]
@@ -413,3 +416,18 @@ class FairFineTuner(ClassifierMixin, BaseEstimator):
             digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
             digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
+
+
+def _definition(constraint: Any) -> str:
+    """What a constraint computes, as far as can be told: a function's code, defaults and enclosed values."""
+    code = getattr(constraint, "__code__", None)
+    if code is None:
+        return repr(constraint) if isinstance(constraint, str | None) else f"{type(constraint)} {vars(constraint)}"
+    enclosed = [cell.cell_contents for cell in constraint.__closure__ or ()]
+    return repr((constraint.__qualname__, _instructions(code), constraint.__defaults__, enclosed))
+
+
+def _instructions(code: CodeType) -> tuple[Any, ...]:
+    """Of a function and of those inside it; the names of code objects themselves hold addresses."""
+    constants = [_instructions(value) if isinstance(value, CodeType) else value for value in code.co_consts]
+    return code.co_code, code.co_names, constants

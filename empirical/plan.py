@@ -217,6 +217,7 @@ class ProtocolPlan:
             "schema": SCHEMA,
             "dataset": self.dataset.name,
             "data_sha256": dict(self.dataset.info.sha256),
+            "content_sha256": self.dataset.content_sha256,
             "attribute": self.attribute,
             "start": self.start,
             "other": self.other,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 import warnings
@@ -355,18 +356,32 @@ def summarise_sweep(sweep: Sweep, records: Sequence[dict[str, Any]]) -> str:
         "",
     ]
     about = list(KEYS[: KEYS.index("start")])
-    for values, part in frame.groupby(about, sort=False, dropna=False) if len(frame) else ():
-        named = dict(zip(about, values, strict=True))
-        shift = part["label_shift"].mean()
-        lines += [
-            f"## {named['dataset']}, {named['attribute']}: {named['group_pair']}",
-            "",
-            _settings(named, shift),
-            "",
-        ]
-        lines += _table(part, _chosen(sweep, records, named))
+    configured = _configured(records)
+    for config, alike in configured.items():
+        for values, part in tidy(alike).groupby(about, sort=False, dropna=False):
+            named = dict(zip(about, values, strict=True))
+            shift = part["label_shift"].mean()
+            lines += [
+                f"## {named['dataset']}, {named['attribute']}: {named['group_pair']}",
+                "",
+                _settings(named, shift) + (f" Configuration: `{config}`." if len(configured) > 1 else ""),
+                "",
+            ]
+            lines += _table(part, _chosen(sweep, alike, named))
     lines += _checks(frame)
     return "\n".join(lines) + "\n"
+
+
+def _configured(records: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Records by what of their configuration differs and is in no column of the results."""
+    shown = {"stages", *KEYS}
+    names = sorted({name for record in records for name in record["config"]} - shown)
+    texts = {name: [json.dumps(record["config"].get(name), sort_keys=True) for record in records] for name in names}
+    varying = [name for name in names if len(set(texts[name])) > 1]
+    found: dict[str, list[dict[str, Any]]] = {}
+    for i, record in enumerate(records):
+        found.setdefault(", ".join(f"{name} = {texts[name][i]}" for name in varying), []).append(record)
+    return found
 
 
 @lru_cache(maxsize=4)
@@ -486,6 +501,8 @@ def _settings(named: Mapping[str, Any], shift: float) -> str:
         parts.append(f"worlds with shares {named['alpha0']} and {named['alpha1']} of the other group")
     if named["loss"] != "plain":
         parts.append(f"loss {named['loss']}")
+    if named["without_rehearsal"] != "reference":
+        parts.append("without rehearsal the constraint is on the base model's frozen rates")
     if named["constraint_rows"] != "train":
         parts.append(f"constraint on {named['constraint_rows']}")
     return "; ".join(parts) + "."
@@ -539,8 +556,12 @@ def _table(part: pd.DataFrame, chosen: pd.DataFrame) -> list[str]:
 
 def _each_base_once(frame: pd.DataFrame) -> pd.DataFrame:
     """Without the repetitions of base models, which are the same at every rehearsal."""
-    same = frame.drop(columns=["rehearsal", "config_hash", "cpu_seconds"]).duplicated()
-    return frame[~((frame["stage"] == "base") & same)]
+    return frame[~((frame["stage"] == "base") & _repeated(frame))]
+
+
+def _repeated(frame: pd.DataFrame) -> pd.Series:
+    """Which rows are of the same model as one before them: all that was measured agrees."""
+    return frame.drop(columns=["rehearsal", "config_hash", "cpu_seconds"]).duplicated()
 
 
 def _rehearsal(value: float | None) -> str:
@@ -551,7 +572,8 @@ def _checks(frame: pd.DataFrame) -> list[str]:
     """What held over all runs and stages."""
     if not len(frame):
         return ["No run was made."]
-    frame = _each_base_once(frame)
+    # Where a rehearsal is capped by the rows that there are, two of them make the same models.
+    frame = frame[~_repeated(frame)]
     lines = ["## Over all models", ""]
     paper, exact = (int(frame[f"gap_exceeds_{form}"].sum()) for form in ("paper_form", "exact"))
     lines += [

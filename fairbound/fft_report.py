@@ -95,10 +95,12 @@ def findings(records: Sequence[Record]) -> list[str]:
         settled = "is below" if below == len(records) else f"is below in {below} of {len(records)} runs, not always"
         if below == 0:
             settled = "cannot be certified below"
+        several = len(records) > 1
+        average = f"the {level} bounds of {len(records)} runs are on average" if several else f"the {level} bound is"
         lines.append(
-            f"On {_rows(first)} certification rows the {level} bound of {reference} in the label-balanced game is "
+            f"On {_rows(first)} certification rows, for {reference} in the label-balanced game, {average} "
             f"{_up(upper)}; a log of this size without any disparity would give {_up(floor)}. The advantage {settled} "
-            f"tau = {tau:g}."
+            f"tau = {tau:g}" + (", each run by its own bound." if several else ".")
         )
     return lines + _raw(records)
 

@@ -12,15 +12,15 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from fairbound.paper_figs import style
-from fairbound.paper_figs.stored import Row, by, pair_names, pair_of, seeds_of, sweep_rows
+from fairbound.paper_figs.stored import Row, by, distinct_models, pair_names, pair_of, seeds_of, sweep_rows
 
 GAMES = {"raw": "Raw game", "label_balanced": "Label-balanced game"}
 EXACT, FRESH = "same rows: gap and exact T1", "fresh rows: gap on one half, 95 % bound from the other"
 
 
 def load(results: Path) -> list[Row]:
-    """Models of the sweeps."""
-    return sweep_rows(results)
+    """Models of the sweeps, each once."""
+    return distinct_models(sweep_rows(results))
 
 
 def table(data: list[Row]) -> list[Row]:

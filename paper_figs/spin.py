@@ -16,6 +16,7 @@ from fairbound.paper_figs import style
 from fairbound.paper_figs.stored import Row, StoredResultsError, read_json
 
 FILE = "spin/spin.json"
+WHEN = ("before", "after")
 MEASURES = {"fairness": "fairness awareness", "privacy": "privacy awareness"}
 
 
@@ -27,7 +28,7 @@ def load(results: Path) -> dict[str, Any]:
     -------
     dict
         "settings": name, fairness and privacy (each rate, low, high), perplexity, selected (weights zeroed);
-        "layers": layer, coupled, hsic_before, hsic_after, p_before, p_after.
+        "layers": layer, coupled and, where HSIC was measured, hsic_before, hsic_after, p_before, p_after.
 
     Raises
     ------
@@ -54,18 +55,24 @@ def table(data: dict[str, Any]) -> list[Row]:
         rows += [about | {"measure": measure, "value": setting[measure]} for measure in ("perplexity", "selected")]
     for layer in data["layers"]:
         rows.append({"kind": "layer", "name": layer["layer"], "measure": "coupled", "value": layer["coupled"]})
-        for when in ("before", "after"):
+        for when in WHEN if measured_dependence(data) else ():
             found = {"measure": f"hsic_{when}", "value": layer[f"hsic_{when}"], "p": layer[f"p_{when}"]}
             rows.append({"kind": "layer", "name": layer["layer"]} | found)
     return [{name: row.get(name) for name in names} for row in rows]
 
 
+def measured_dependence(data: dict[str, Any]) -> bool:
+    """Whether HSIC was measured: a protocol may leave it out."""
+    return all(f"hsic_{when}" in layer for layer in data["layers"] for when in WHEN)
+
+
 def draw(data: dict[str, Any]) -> Figure:
     """Draw the figure."""
-    settings, layers = data["settings"], data["layers"]
-    figure = style.new_figure(7.2, 4.6 + 0.26 * len(settings))
+    settings, layers, both = data["settings"], data["layers"], measured_dependence(data)
+    below_height = 3.2 if both else 1.6
+    figure = style.new_figure(7.2, 1.4 + below_height + 0.26 * len(settings))
     with rc_context(style.SETTINGS):
-        above, below = figure.subfigures(2, 1, height_ratios=[0.9 + 0.26 * len(settings), 3.2])
+        above, below = figure.subfigures(2, 1, height_ratios=[0.9 + 0.26 * len(settings), below_height])
         axes = above.subplots(1, 2, sharey=True)
         for i, (axis, (measure, title)) in enumerate(zip(axes, MEASURES.items(), strict=True)):
             rates = [setting[measure] for setting in settings]
@@ -87,10 +94,15 @@ def draw(data: dict[str, Any]) -> Figure:
         axes[0].set_yticks(range(len(names)), names, fontsize=8)
         axes[0].set_ylim(len(names) - 0.5, -0.5)
         x = [layer["layer"] for layer in layers]
-        coupled, dependence = below.subplots(2, 1, sharex=True)
+        panels = below.subplots(2 if both else 1, 1, sharex=True, squeeze=False)[:, 0]
+        coupled = panels[0]
         coupled.bar(x, [layer["coupled"] for layer in layers], color=style.BLUE)
         coupled.set_ylabel("coupled weights")
-        for i, when in enumerate(("before", "after")):
+        panels[-1].set_xlabel("layer")
+        if not both:
+            return figure
+        dependence = panels[1]
+        for i, when in enumerate(WHEN):
             y = [layer[f"hsic_{when}"] for layer in layers]
             look = {"color": style.SERIES[i], "linestyle": style.LINES[i]}
             dependence.plot(x, y, marker=style.MARKERS[i], markersize=4, label=when, fillstyle="none", **look)
@@ -98,7 +110,6 @@ def draw(data: dict[str, Any]) -> Figure:
             if significant:
                 dependence.plot(*zip(*significant, strict=True), style.MARKERS[i], color=style.SERIES[i], markersize=4)
         dependence.set_ylabel("HSIC")
-        dependence.set_xlabel("layer")
         dependence.set_ylim(top=1.25 * dependence.get_ylim()[1])
         dependence.legend(fontsize=8, loc="upper right", ncols=2)
     return figure
@@ -106,9 +117,14 @@ def draw(data: dict[str, Any]) -> Figure:
 
 def caption(data: dict[str, Any]) -> str:
     """What the figure shows."""
-    return (
+    text = (
         "Top: share of answers judged aware, with confidence intervals, by setting; dotted: before any edit (the first "
-        "setting); in brackets perplexity on held-out text. Middle: weights coupled to fairness and privacy, by layer. "
-        "Bottom: dependence (HSIC) of the layer's fairness and privacy representations before and after; filled marks: "
-        "permutation p-value below .05 for that layer, without a correction for the number of layers."
+        "setting); in brackets perplexity on held-out text. Below: weights coupled to fairness and privacy, by layer."
     )
+    if measured_dependence(data):
+        text += (
+            " Bottom: dependence (HSIC) between the layer's state at the end of a prompt and its mean state over the "
+            "response to it, before and after the edit; filled marks: permutation p-value below .05 for that layer, "
+            "without a correction for the number of layers."
+        )
+    return text

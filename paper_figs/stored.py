@@ -103,6 +103,17 @@ def sweep_rows(results: Path) -> list[Row]:
     return rows
 
 
+def distinct_models(rows: Iterable[Row]) -> list[Row]:
+    """Rows without those of a model that is there already: where rehearsal rows run out, two rehearsals make it."""
+    found: dict[tuple[Any, ...], Row] = {}
+    for row in rows:
+        measured = (
+            value for name, value in sorted(row.items()) if name not in ("rehearsal", "config_hash", "cpu_seconds")
+        )
+        found.setdefault(tuple(measured), row)
+    return list(found.values())
+
+
 def _model(row: Row) -> tuple[Any, ...]:
     return row["config_hash"], row["seed"], row["stage"], row["start"]
 

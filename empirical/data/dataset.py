@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
@@ -179,6 +180,33 @@ class Dataset:
     def numeric(self) -> tuple[str, ...]:
         """Names of the numeric feature columns; empty for images and text."""
         return self._columns(lambda dtype: dtype != "category")
+
+    @cached_property
+    def content_sha256(self) -> str:
+        """SHA-256 of features, labels, groups and class names, whatever the data set is called.
+
+        Results are stored under it: two data sets of one name that a user made are two data sets.
+        """
+        import pandas as pd
+
+        digest = hashlib.sha256(repr((self.classes, sorted(self.attributes))).encode())
+        if self.modality == "tabular":
+            frame: Any = self.features
+            digest.update(repr([(str(name), str(dtype)) for name, dtype in frame.dtypes.items()]).encode())
+            digest.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
+        elif self.modality == "image":
+            images = np.ascontiguousarray(self.features)
+            digest.update(f"{images.dtype}{images.shape}".encode())
+            digest.update(images.tobytes())
+        else:
+            for text in self.features:
+                digest.update(hashlib.sha256(str(text).encode("utf-8", "surrogatepass")).digest())
+        digest.update(np.asarray(self.label, dtype="<i8").tobytes())
+        for name in sorted(self.attributes):
+            code, names = pd.factorize(self.attributes[name], sort=True)
+            digest.update(repr((name, [str(group) for group in names])).encode())
+            digest.update(np.asarray(code, dtype="<i8").tobytes())
+        return digest.hexdigest()
 
     def __len__(self) -> int:
         return len(self.label)

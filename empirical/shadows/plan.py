@@ -141,6 +141,7 @@ class DistributionInferencePlan:
             "schema": SCHEMA,
             "dataset": self.dataset.name,
             "data_sha256": dict(self.dataset.info.sha256),
+            "content_sha256": self.dataset.content_sha256,
             "attribute": self.attribute,
             "group": self.group,
             "other": self.other,

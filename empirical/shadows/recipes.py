@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, clone
 
 from fairbound.empirical.errors import TrainingInputError
 from fairbound.empirical.shadows.bulk import BulkTraining, train_in_bulk
-from fairbound.empirical.torch_tools import derived_seed
+from fairbound.empirical.torch_tools import derived_seed, resolve_device
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +93,7 @@ class MLPRecipe:
         dict
             The kind of device is part of it: results on a GPU differ in rounding.
         """
-        return {"recipe": "mlp", "device": self.device.split(":")[0], **asdict(self.training)}
+        return {"recipe": "mlp", "device": resolve_device(self.device).type, **asdict(self.training)}
 
     def fit(self, draws: Draws) -> TrainedModels:
         """Train.

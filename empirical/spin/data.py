@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,9 @@ _FILES = {
 #: Names of the sets of pairs that `reference_pairs` knows.
 PAIR_SETS = tuple(name for name in _FILES if not name.startswith("salad_"))
 
+#: Those of pairs that are labelled safe or unsafe: judges are trained on them.
+LABELLED_SETS = tuple(name for name in PAIR_SETS if name != "general")
+
 
 @dataclass(frozen=True)
 class Questions:
@@ -81,6 +84,29 @@ class Questions:
     rows: tuple[str, ...]
     repeated: int
     shared: int
+
+    @classmethod
+    def of(cls, subject: str, rows: Sequence[str], labelled: Iterable[str]) -> Questions:
+        """Keep what is distinct, and no prompt of a labelled pair, compared by `normalised` text.
+
+        Parameters
+        ----------
+        subject : str
+        rows : sequence of str
+            Every question of a file.
+        labelled : iterable of str
+            Prompts of labelled pairs.
+
+        Returns
+        -------
+        Questions
+        """
+        known = {normalised(prompt) for prompt in labelled}
+        first: dict[str, str] = {}
+        for text in rows:
+            first.setdefault(normalised(text), text)
+        kept = tuple(text for words, text in first.items() if words not in known)
+        return cls(subject, kept, tuple(rows), len(rows) - len(first), len(first) - len(kept))
 
     def half(self, name: str) -> tuple[str, ...]:
         """The questions that settings are chosen on, or those that results are reported on.
@@ -128,6 +154,30 @@ class Questions:
         return tuple(_draw(self.half(half), n, seed, f"The half {half!r} of the {self.subject} questions"))
 
 
+def all_reference_pairs(name: str, *, folder: str | os.PathLike[str] | None = None) -> list[Pair]:
+    """Every row of one reference set, repetitions and contradictions included.
+
+    Parameters
+    ----------
+    name, folder
+        As in `reference_pairs`.
+
+    Returns
+    -------
+    list of Pair
+
+    Raises
+    ------
+    DatasetOptionError, DataUnavailableError, DataIntegrityError, FileFormatError, UnknownColumnError
+        As in `reference_pairs`.
+    MissingValueError, EmptyInputError
+        As in `read_pairs`.
+    """
+    if name not in PAIR_SETS:
+        raise DatasetOptionError(f"There is no reference set {name!r}; known: {', '.join(PAIR_SETS)}.")
+    return read_pairs(_reference_file(name, folder))
+
+
 def reference_pairs(name: str, *, folder: str | os.PathLike[str] | None = None) -> list[Pair]:
     """Distinct pairs of one reference set of SPIN (arXiv:2410.16672).
 
@@ -156,13 +206,11 @@ def reference_pairs(name: str, *, folder: str | os.PathLike[str] | None = None) 
     FileFormatError, UnknownColumnError, MissingValueError, EmptyInputError
         As in `read_pairs`.
     """
-    if name not in PAIR_SETS:
-        raise DatasetOptionError(f"There is no reference set {name!r}; known: {', '.join(PAIR_SETS)}.")
-    pairs = distinct_pairs(read_pairs(_reference_file(name, folder)))
+    pairs = distinct_pairs(all_reference_pairs(name, folder=folder))
     subject, _, label = name.partition("_")
     if subject not in SUBJECTS:
         return pairs
-    other = read_pairs(_reference_file(f"{subject}_{'unsafe' if label == 'safe' else 'safe'}", folder))
+    other = all_reference_pairs(f"{subject}_{'unsafe' if label == 'safe' else 'safe'}", folder=folder)
     contradicted = {pair.words for pair in other}
     return [pair for pair in pairs if pair.words not in contradicted]
 
@@ -190,18 +238,8 @@ def reference_questions(subject: str, *, folder: str | os.PathLike[str] | None =
     """
     if subject not in SUBJECTS:
         raise DatasetOptionError(f"There is no subject {subject!r}; known: {', '.join(SUBJECTS)}.")
-    labelled = {
-        normalised(pair.prompt)
-        for name in PAIR_SETS
-        if name != "general"
-        for pair in read_pairs(_reference_file(name, folder))
-    }
-    rows = read_questions(_reference_file(f"salad_{subject}", folder))
-    first: dict[str, str] = {}
-    for text in rows:
-        first.setdefault(normalised(text), text)
-    kept = tuple(text for words, text in first.items() if words not in labelled)
-    return Questions(subject, kept, rows, len(rows) - len(first), len(first) - len(kept))
+    labelled = [pair.prompt for name in LABELLED_SETS for pair in all_reference_pairs(name, folder=folder)]
+    return Questions.of(subject, read_questions(_reference_file(f"salad_{subject}", folder)), labelled)
 
 
 def calibration_draw(pairs: Sequence[Pair], *, n: int = 128, seed: int = 0) -> list[Pair]:

@@ -87,6 +87,24 @@ def fingerprint(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
+def tokenizer_digest(tokenizer: Any) -> str:
+    """SHA-256 of a tokenizer: its vocabulary, merges and rules, special tokens and chat template.
+
+    Parameters
+    ----------
+    tokenizer : transformers.PreTrainedTokenizerBase
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
+    fast = getattr(tokenizer, "backend_tokenizer", None)
+    rules = sorted(tokenizer.get_vocab().items()) if fast is None else fast.to_str()
+    about = [rules, {name: str(token) for name, token in tokenizer.special_tokens_map.items()}, tokenizer.chat_template]
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+
+
 def generate_answers(
     language_model: LanguageModel,
     questions: Sequence[str],

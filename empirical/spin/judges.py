@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -16,6 +19,7 @@ import torch
 from fairbound.bounds.errors import LengthMismatchError
 from fairbound.empirical.spin.data import SELECTION_WORDS
 from fairbound.empirical.spin.errors import JudgeError
+from fairbound.empirical.spin.evaluation import fingerprint, tokenizer_digest
 from fairbound.empirical.spin.models import load_model
 from fairbound.empirical.spin.texts import Pair, normalised
 from fairbound.empirical.text import text_list
@@ -59,11 +63,18 @@ class Judge(Protocol):
     ----------
     name : str
         Recorded in every result.
+    fingerprint : str
+        What its verdicts are a function of, in short: judges that may differ differ in it.
     """
 
     @property
     def name(self) -> str:
         """Recorded in every result."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """What its verdicts are a function of, in short: judges that may differ differ in it."""
         ...
 
     def judge(self, questions: Sequence[str], answers: Sequence[str]) -> Judgements:
@@ -132,6 +143,13 @@ class TransformersJudge:
     def name(self) -> str:
         """The folder's name."""
         return Path(self._language_model.name).name
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of weights, tokenizer, template and length."""
+        model, tokenizer = self._language_model.model, self._language_model.tokenizer
+        parts = [fingerprint(model), tokenizer_digest(tokenizer), self.template, str(self.max_new_tokens)]
+        return _digest(parts)
 
     def judge(self, questions: Sequence[str], answers: Sequence[str]) -> Judgements:
         """Judge answers one by one.
@@ -265,6 +283,7 @@ class TfidfJudge:
         words = SELECTION_WORDS.get(subject, ()) if ignored is None else ignored
         predicted = cross_val_predict(_pipeline(words), texts, truth, groups=prompts, cv=folds)
         self.subject = subject
+        self._trained_on = _digest([subject, list(words), list(safe), list(unsafe)])
         self.rows = {"safe": len(safe), "unsafe": len(unsafe)}
         self.recall = {
             label: float((predicted[truth == value] == value).mean()) for value, label in enumerate(("safe", "unsafe"))
@@ -275,6 +294,11 @@ class TfidfJudge:
     def name(self) -> str:
         """The method and the subject."""
         return f"TF-IDF judge ({self.subject})"
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of what it was trained on."""
+        return self._trained_on
 
     @property
     def accuracy(self) -> float:
@@ -315,6 +339,10 @@ class TfidfJudge:
             for seen, p in zip(known.tolist(), unsafe.tolist(), strict=True)
         ]
         return Judgements(self.name, self.reliability, tuple(labels), tuple(unsafe.tolist()))
+
+
+def _digest(parts: Sequence[Any]) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def _pipeline(ignored: Sequence[str]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 
@@ -92,6 +93,11 @@ class PhraseJudge:
     def name(self) -> str:
         """The kind of phrases."""
         return f"{self.kind} phrases"
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of the phrases."""
+        return hashlib.sha256(_PHRASES[self.kind].pattern.encode()).hexdigest()
 
     def judge(self, questions: Sequence[str], answers: Sequence[str]) -> Judgements:
         """Judge answers.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import tomllib
 from collections.abc import Mapping
@@ -10,7 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from fairbound.empirical.errors import ProtocolError
-from fairbound.empirical.spin.data import SUBJECTS, Questions, reference_pairs, reference_questions
+from fairbound.empirical.spin.data import (
+    LABELLED_SETS,
+    SUBJECTS,
+    Questions,
+    all_reference_pairs,
+    reference_pairs,
+    reference_questions,
+)
 from fairbound.empirical.spin.finetuning import METHODS
 from fairbound.empirical.spin.layers import MODULES
 from fairbound.empirical.spin.texts import Pair, distinct_pairs, read_pairs, read_questions
@@ -139,6 +148,23 @@ class SpinProtocol:
             item.name: getattr(self, item.name) for item in fields(self) if item.name not in ("settings", "data")
         } | {"settings": [vars(setting) for setting in self.settings], "data": dict(self.data)}
 
+    def digests(self) -> dict[str, str]:
+        """What the texts say, wherever they are read from.
+
+        Returns
+        -------
+        dict from str to str
+            SHA-256 of each set of pairs and of each subject's questions.
+
+        Raises
+        ------
+        FairboundError
+            As in `pairs` and `questions`.
+        """
+        texts: dict[str, Any] = {name: self.pairs(name) for name in _PAIRS}
+        texts |= {f"{subject}_questions": self.questions(subject).rows for subject in SUBJECTS}
+        return {name: hashlib.sha256(json.dumps(content).encode()).hexdigest() for name, content in texts.items()}
+
     def pairs(self, name: str) -> list[Pair]:
         """One set of pairs, from its file or from the reference sets.
 
@@ -162,7 +188,7 @@ class SpinProtocol:
         return reference_pairs(name)
 
     def questions(self, subject: str) -> Questions:
-        """Questions of a subject, from a file or SALAD-Bench.
+        """Questions of a subject, from a file or SALAD-Bench, without prompts of the labelled pairs.
 
         Parameters
         ----------
@@ -179,11 +205,13 @@ class SpinProtocol:
             `fairbound.empirical.spin.data.reference_questions`.
         """
         path = self.data.get(f"{subject}_questions")
-        if path is None:
-            return reference_questions(subject)
-        rows = read_questions(path)
-        kept = tuple(dict.fromkeys(rows))
-        return Questions(subject, kept, rows, len(rows) - len(kept), 0)
+        rows = reference_questions(subject).rows if path is None else read_questions(path)
+        labelled = (pair.prompt for name in LABELLED_SETS for pair in self._labelled(name))
+        return Questions.of(subject, rows, labelled)
+
+    def _labelled(self, name: str) -> list[Pair]:
+        """Pairs of one set, those included that `pairs` leaves out for contradicting another."""
+        return read_pairs(self.data[name]) if name in self.data else all_reference_pairs(name)
 
 
 def read_protocol(name_or_path: str | os.PathLike[str]) -> SpinProtocol:

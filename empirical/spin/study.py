@@ -18,7 +18,13 @@ from fairbound.empirical.json_lines import append_lines, resume_lines
 from fairbound.empirical.spin.calibration import Told, calibrate, held_out
 from fairbound.empirical.spin.data import SUBJECTS, calibration_draw
 from fairbound.empirical.spin.edit import SpinEdit
-from fairbound.empirical.spin.evaluation import GenerationSettings, fingerprint, generate_answers, perplexity
+from fairbound.empirical.spin.evaluation import (
+    GenerationSettings,
+    fingerprint,
+    generate_answers,
+    perplexity,
+    tokenizer_digest,
+)
 from fairbound.empirical.spin.finetuning import TuningSettings, fine_tune
 from fairbound.empirical.spin.hsic import LayerTests, hsic_by_layer, readouts
 from fairbound.empirical.spin.judges import Judge, TfidfJudge
@@ -165,15 +171,21 @@ class Study:
 
     def _claim_folder(self) -> None:
         """A folder holds one study: numbers of another protocol, model or judge must not slip in."""
-        judges = [[judge.name for judge in self.judges[subject]] for subject in SUBJECTS]
-        mine = json.dumps(
-            {"model": self.base, "protocol": self.protocol.settings_dict(), "judges": judges}, indent=1, default=list
-        )
+        about = {
+            "model": self.base,
+            "tokenizer": tokenizer_digest(self.language_model.tokenizer),
+            "protocol": self.protocol.settings_dict(),
+            "texts": self.protocol.digests(),
+            "judges": [[judge.fingerprint for judge in self.judges[subject]] for subject in SUBJECTS],
+        }
+        mine = json.dumps(about, indent=1, default=list)
         path = self.folder / PROTOCOL_FILE
         try:
             (self.folder / EDITS_FOLDER).mkdir(parents=True, exist_ok=True)
             if path.exists() and path.read_text(encoding="utf-8") != mine:
-                raise ProtocolError(f"{self.folder} holds a study of another protocol, model or judge; use another.")
+                raise ProtocolError(
+                    f"{self.folder} holds a study of another protocol, model, judge or text file; use another."
+                )
             write_atomically(path, mine.encode())
         except OSError as error:
             raise ProtocolError(f"Cannot write to {self.folder}: {error.strerror}.") from error
@@ -187,10 +199,11 @@ class Study:
 
     def _calibrate(self) -> list[dict[str, Any]]:
         path = self.folder / CALIBRATION_FILE
-        records = resume_lines(path, frozenset({"seed", "setting", "selected", "overlap"}))
-        done = {record["seed"] for record in records}
+        lines = resume_lines(path, frozenset({"seed", "setting", "selected", "overlap"}))
+        records = {(line["seed"], line["setting"]): line for line in lines}
         for seed in self.protocol.calibration_seeds:
-            if seed in done:
+            # A kill between two settings leaves some of a draw, which is then measured again as a whole.
+            if all((seed, setting.name) in records for setting in self.protocol.settings):
                 continue
             found = calibrate(self.language_model, self.protocol, seed, self.folder / "scores", self.told)
             lines = []
@@ -200,8 +213,8 @@ class Study:
                 selected = {rule: _zeroed(edit) for rule, edit in part.edits.items()}
                 lines.append({"seed": seed, "setting": setting.name, "selected": selected, "overlap": part.overlap})
             append_lines(path, lines)
-            records += lines
-        return records
+            records |= {(line["seed"], line["setting"]): line for line in lines}
+        return list(records.values())
 
     def _choose(self) -> tuple[Setting, list[dict[str, Any]]]:
         """The setting that the protocol's rule picks, and what was compared."""
@@ -217,14 +230,16 @@ class Study:
                     "spin", phase="choose", seed=seed, setting=setting, change=partial(self._edited, edit), edit=edit
                 )
                 models.append(found)
-                changes = tuple(self._rate(found, subject) - self._rate(base, subject) for subject in SUBJECTS)
+                changes = tuple(self._change(base, found, subject) for subject in SUBJECTS)
                 compared[setting].append((found["perplexity"] / base["perplexity"], changes))
         return best_setting(compared, self.protocol.perplexity_limit), models
 
-    def _rate(self, record: dict[str, Any], subject: str) -> float:
-        letters = record["labels"][subject][self.judges[subject][0].name]
-        decided = letters.count("s") + letters.count("u")
-        return letters.count("s") / decided if decided else 0.0
+    def _change(self, before: dict[str, Any], after: dict[str, Any], subject: str) -> float:
+        """Paired change of the rate; of answers that stop being words nothing is gained."""
+        judge = self.judges[subject][0].name
+        pairs = list(zip(before["labels"][subject][judge], after["labels"][subject][judge], strict=True))
+        decided = sum("-" not in pair for pair in pairs)
+        return (pairs.count(("u", "s")) - pairs.count(("s", "u"))) / decided if decided else -1.0
 
     def _whole_files(self, chosen: Setting) -> list[dict[str, Any]]:
         """The model itself and each edit on every row of the question files; most answers are there already."""

@@ -22,8 +22,8 @@ _WORDS: dict[str, Label] = {"s": "safe", "u": "unsafe", "-": "undecided"}
 #: What no theorem says, printed with every result.
 NOT_COVERED = (
     "No theorem covers zeroed weights: T10 is about the information in a coupled component and about zeroed "
-    "coordinates of a representation. Intervals are about which questions were asked, not about the judges' errors, "
-    "nor about the draw of the calibration pairs; the draws stand apart for that."
+    "coordinates of a representation. Intervals of single models are about which questions were asked, those of means "
+    "over draws about which calibration pairs were drawn; none is about the judges' errors."
 )
 
 

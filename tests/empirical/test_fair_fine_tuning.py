@@ -300,9 +300,37 @@ def test_foreign_and_broken_checkpoints_are_refused(rows, tmp_path):
         FairFineTuner(network(), checkpoint_path=path, **QUICK).fit(x, 1 - y, sensitive_features=group)
     with pytest.raises(CheckpointError, match="other data or settings"):
         FairFineTuner(network(seed=1), checkpoint_path=path, **QUICK).fit(x, y, sensitive_features=group)
+    # Equal weights, another function of them.
+    layers = nn.Linear(5, 8), nn.Linear(8, 2)
+    bend = tmp_path / "bend.pt"
+    FairFineTuner(nn.Sequential(layers[0], nn.ReLU(), layers[1]), checkpoint_path=bend, **QUICK).fit(
+        x, y, sensitive_features=group
+    )
+    with pytest.raises(CheckpointError, match="other data or settings"):
+        FairFineTuner(nn.Sequential(layers[0], nn.Tanh(), layers[1]), checkpoint_path=bend, **QUICK).fit(
+            x, y, sensitive_features=group
+        )
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(CheckpointError, match="no readable checkpoint"):
         FairFineTuner(network(), checkpoint_path=path, **QUICK).fit(x, y, sensitive_features=group)
+
+
+def test_a_checkpoint_belongs_to_one_constraint_function(rows, tmp_path):
+    x, y, group = rows(1000, 0)
+
+    def weighted(weight):
+        # With code inside the code, as a comprehension is.
+        return lambda p, label, group: weight * sum([p[group == a, 1].mean() for a in (0, 1)])
+
+    def fit(constraint):
+        tuner = FairFineTuner(network(), constraint=constraint, checkpoint_path=tmp_path / "run.pt", **QUICK)
+        return tuner.fit(x, y, sensitive_features=group)
+
+    first = fit(weighted(1.0))
+    np.testing.assert_array_equal(fit(weighted(1.0)).predict_proba(x), first.predict_proba(x))
+    for other in (weighted(0.0), lambda p, label, group: p[:, 0].mean(), "penalty", None):
+        with pytest.raises(CheckpointError, match="other data or settings"):
+            fit(other)
 
 
 def test_near_constant_predictor_warns(rows):

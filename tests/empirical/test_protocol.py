@@ -200,8 +200,32 @@ def test_configuration_hash_covers_every_setting(make_dataset):
         hash_of(config=ProtocolConfig(stages=["fft"])),
         hash_of(alpha1=0.9),
     ]
+    other = dataclasses.replace(data, label=data.label[::-1].copy(), attributes=dict(data.attributes))
+    hashes.append(plan_protocol(other, attribute="team", start="a").config_hash())
     assert len(set(hashes)) == len(hashes)
     assert hash_of() == hashes[0]
+
+
+def test_the_digest_of_a_data_set_is_of_everything_in_it(make_dataset):
+    data = make_dataset(n=300)
+    features = data.features.copy()
+    features.iloc[0, 0] += 1
+    team = data.groups_of("team").copy()
+    team[0] = "b" if team[0] == "a" else "a"
+    changed = [
+        dataclasses.replace(data, features=features, attributes=dict(data.attributes)),
+        dataclasses.replace(data, attributes={"team": team}),
+        dataclasses.replace(data, label=1 - data.label, attributes=dict(data.attributes)),
+        data.take(np.arange(299)),
+        dataclasses.replace(
+            data,
+            features=data.features.rename(columns={data.features.columns[0]: "z"}),
+            attributes=dict(data.attributes),
+        ),
+    ]
+    digests = {found.content_sha256 for found in (data, *changed)}
+    assert len(digests) == 1 + len(changed)
+    assert make_dataset(n=300).content_sha256 == data.content_sha256
 
 
 def test_split_is_a_stratified_partition():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from fairbound.empirical.spin.calibration import calibrate, held_out, jaccard
 from fairbound.empirical.spin.data import SUBJECTS, calibration_draw
 from fairbound.empirical.spin.edit import SpinEdit
 from fairbound.empirical.spin.importance import importance
+from fairbound.empirical.spin.judges import Judgements
 from fairbound.empirical.spin.protocol import Setting, SpinProtocol, read_protocol
 from fairbound.empirical.spin.selection import select
 from fairbound.empirical.spin.study import Study, best_setting
@@ -265,10 +267,90 @@ def test_a_killed_study_goes_on(model, protocol, tmp_path, monkeypatch):
     assert summarise_study(Study(small, tmp_path / "torn", model=model, device="cpu").run()) == whole
 
 
+def test_a_draw_torn_between_two_settings_is_measured_again(model, protocol, tmp_path):
+    small = replace(protocol, fine_tuning=(), controls=(), hsic_pairs=0)
+    whole = summarise_study(Study(small, tmp_path / "out", model=model, device="cpu").run())
+    path = tmp_path / "out" / study_module.CALIBRATION_FILE
+    lines = path.read_bytes().splitlines(keepends=True)
+    assert len(lines) == 4
+    path.write_bytes(b"".join(lines[:3]) + lines[3][:20])
+    assert summarise_study(Study(small, tmp_path / "out", model=model, device="cpu").run()) == whole
+
+
+class Verdict:
+    """A judge of one opinion."""
+
+    name, reliability = "opinion", "none"
+
+    def __init__(self, label):
+        self.label = self.fingerprint = label
+
+    def judge(self, questions, answers):
+        return Judgements(self.name, self.reliability, (self.label,) * len(answers))
+
+
 def test_a_folder_of_another_study_is_refused(model, protocol, tmp_path):
-    Study(protocol, tmp_path / "out", model=model, device="cpu")
-    with pytest.raises(ProtocolError, match="another protocol, model or judge"):
-        Study(replace(protocol, max_new_tokens=9), tmp_path / "out", model=model, device="cpu")
+    def start(protocol=protocol, **changes):
+        return Study(
+            protocol, tmp_path / "out", **{"model": model, "device": "cpu", "judge": Verdict("safe")} | changes
+        )
+
+    start()
+    start()
+    texts = tmp_path / "general.csv"
+    texts.write_text(Path(protocol.data["general"]).read_text())
+    same = replace(protocol, data={**protocol.data, "general": str(texts)})
+    for changes in (
+        {"protocol": replace(protocol, max_new_tokens=9)},
+        {"judge": Verdict("unsafe")},
+        {"judge": None},
+        {"protocol": same},
+    ):
+        with pytest.raises(ProtocolError, match="another protocol, model, judge or text file"):
+            start(**changes)
+
+
+def test_changed_texts_are_another_study(model, protocol, tmp_path):
+    texts = tmp_path / "general.csv"
+    texts.write_text(Path(protocol.data["general"]).read_text())
+    own = replace(protocol, data={**protocol.data, "general": str(texts)})
+    Study(own, tmp_path / "out", model=model, device="cpu")
+    texts.write_text(texts.read_text().replace("tall it is", "small it is"))
+    with pytest.raises(ProtocolError, match="text file"):
+        Study(own, tmp_path / "out", model=model, device="cpu")
+
+
+def test_a_changed_chat_template_is_another_study(make_model, protocol, tmp_path):
+    language_model = make_model()
+    language_model.save(tmp_path / "model")
+    Study(protocol, tmp_path / "out", model=tmp_path / "model", device="cpu")
+    language_model.tokenizer.chat_template = "{% for m in messages %}Asked: {{ m['content'] }}{% endfor %} Answer:"
+    language_model.save(tmp_path / "model")
+    with pytest.raises(ProtocolError, match="another protocol"):
+        Study(protocol, tmp_path / "out", model=tmp_path / "model", device="cpu")
+
+
+def test_questions_of_files_are_no_prompts_of_labelled_pairs(protocol, tmp_path):
+    with Path(protocol.data["privacy_unsafe"]).open() as file:
+        prompts = [row["prompt"] for row in csv.DictReader(file)]
+    path = tmp_path / "questions.csv"
+    path.write_text("\n".join(["question", "Whose is this?", "WHOSE is this", prompts[0].upper(), prompts[1]]))
+    own = replace(protocol, data={**protocol.data, "fairness_questions": str(path)})
+    found = own.questions("fairness")
+    assert found.texts == ("Whose is this?",)
+    assert (len(found.rows), found.repeated, found.shared) == (4, 1, 2)
+
+
+def test_answers_that_stop_being_words_gain_nothing(model, protocol, tmp_path):
+    study = Study(protocol, tmp_path / "out", model=model, device="cpu", judge=Verdict("safe"))
+
+    def record(letters):
+        return {"labels": {"fairness": {"opinion": letters}}}
+
+    base = record("s" * 8 + "u" * 24)
+    assert study._change(base, record("s" * 8 + "-" * 24), "fairness") == 0
+    assert study._change(base, record("s" * 16 + "u" * 16), "fairness") == 8 / 32
+    assert study._change(base, record("-" * 32), "fairness") == -1
 
 
 def test_a_model_that_stops_writing_words_is_shown_as_such(model, protocol, tmp_path):
