@@ -144,8 +144,9 @@ def report(runs: Runs) -> list[str]:
     lines = [
         f"Seeds {seeds[0]} to {seeds[-1]}: none of them served to choose a setting, but they split anew the rows on "
         "which settings were chosen. Mean over the seeds +- half of Student's 95 % interval; a target is met if the "
-        'mean is, and "not above pooled" unless the difference is significantly above 0. Per run the rehearsal is .5 or '
-        "1 by the validation rows. LSAC is trained with the label-balanced loss. CPU seconds (one thread) are those of the fine-tuning alone, measured beside other work.",
+        'mean is, and "not above pooled" unless the difference is significantly above 0. Per run the rehearsal is .5 '
+        "or 1 by the validation rows. LSAC is trained with the label-balanced loss. CPU seconds (one thread) are those "
+        "of the fine-tuning alone, measured beside other work.",
         "",
         describe("torch", "scikit-learn", "fairlearn"),
         "",
