@@ -32,7 +32,7 @@ COLUMNS = (
 
 def load(results: Path) -> list[Row]:
     """
-    Attacks in the order of their columns.
+    Attacks by game, the undefended model first.
 
     Parameters
     ----------
@@ -41,7 +41,10 @@ def load(results: Path) -> list[Row]:
         bound of one labelled draw from what it attacks (empty where there is none), all at most 1.
     """
     rows = [{name: row[name] for name in COLUMNS} for row in read_table(results / FILE, COLUMNS)]
-    return sorted(rows, key=lambda row: tuple(str(row[name]) for name in COLUMNS))
+    # The undefended model first in its game.
+    return sorted(
+        rows, key=lambda row: [str(row[name]) for name in GAME] + [row["defence"] != "none", *map(str, row.values())]
+    )
 
 
 def table(data: list[Row]) -> list[Row]:
