@@ -365,7 +365,8 @@ def _examples(study: dict[str, Any]) -> Iterator[str]:
 
 def _line(text: str) -> str:
     short = " ".join(text.split())
-    return (short[:300] + "...") if len(short) > 300 else short
+    # What a model writes is no markup.
+    return ((short[:300] + "...") if len(short) > 300 else short).replace("<", "\\<")
 
 
 def _mean(values: Sequence[float]) -> float:

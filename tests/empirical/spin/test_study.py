@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -363,7 +364,10 @@ def test_a_model_that_stops_writing_words_is_shown_as_such(model, protocol, tmp_
             found["labels"][subject] = dict.fromkeys(found["labels"][subject], letters)
     assert rate_of(result, record, "fairness", 0) is None
     assert changes_of(result, base, record) == [None] * 6
+    result["examples"][0]["after"] = "<script>alert(1)</script>"
     assert "–" in summarise_study(result)
+    assert "\\<script>" in summarise_study(result)
+    assert not re.search(r"(?<!\\)<", summarise_study(result))
     (shown,) = (row for row in stored_results(result)["settings"] if row["name"] == "model itself")
     assert shown["fairness"]["rate"] == 3 / 5
     assert shown["fairness"]["low"] < 3 / 5 < shown["fairness"]["high"]
