@@ -66,15 +66,18 @@ class Certificate:
                 text = file.read(MAX_BYTES + 1)
         except OSError as error:
             raise CertificateError(f"cannot read {path}: {error.strerror or error}.") from None
-        return cls._checked(text)
+        return cls._checked(text, f"{path}: ")
 
     @classmethod
-    def _checked(cls, text: str | bytes) -> Certificate:
+    def _checked(cls, text: str | bytes, where: str = "") -> Certificate:
         try:
             data = load(text)
+        except CheckError as error:
+            raise CertificateError(f"{where}is no certificate ({error})") from None
+        try:
             return cls(data, check(data))
         except CheckError as error:
-            raise CertificateError(str(error)) from None
+            raise CertificateError(f"{where}REFUSED. {error}") from None
 
     def write(self, path: str | os.PathLike[str]) -> Path:
         """

@@ -422,6 +422,8 @@ def certify_counts(
         raise AlphabetError(f"no theorem {theorem!r} to certify with; choose T1 or T1b.")
     if on_missing not in ("error", "vacuous"):
         raise AlphabetError(f"on_missing is {on_missing!r}; choose 'error' or 'vacuous'.")
+    if not isinstance(label_balanced, bool):
+        raise AlphabetError(f"label_balanced is {label_balanced!r}; choose True or False.")
     if pure is not None and pair is not None:
         raise CompositionError("give either two pure groups or a composition pair, not both.")
     if pair is not None and not isinstance(pair, CompositionPair):

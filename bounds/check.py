@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import re
 import sys
 from collections.abc import Iterable
@@ -1530,4 +1531,11 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        _status = main(sys.argv[1:])
+        sys.stdout.flush()
+    except OSError as _error:
+        # Status 1 would say that a certificate does not hold.
+        sys.stderr.write(f"the answer cannot be written ({_error.strerror or _error})\n")
+        os._exit(2)
+    sys.exit(_status)

@@ -26,6 +26,7 @@ from fairbound.describe import (
     many_draws,
     not_covered,
     numbers,
+    own_disparity,
     percent,
     shown_point,
     verdict,
@@ -131,7 +132,15 @@ def certify_page(
         f"{len(result.counts.outputs)} outputs, from {shown_names(sources[:MOST_ROWS])}{more}."
     )
     method = f"Value by {result.theorem}, {result.limits} (T9). {result.uniformity}"
-    facts = [rows, method, label_shift(result), *facts_at_measured_rates(result, asked.floor), many_draws(result)]
+    own = own_disparity(result)
+    facts = [
+        rows,
+        method,
+        label_shift(result),
+        *([] if own is None else [own]),
+        *facts_at_measured_rates(result, asked.floor),
+        many_draws(result),
+    ]
     if other is not None:
         facts.append(
             f"The {other.name} game is shown for comparison; its bound holds at the same level by itself, and the "
@@ -361,7 +370,11 @@ def certificate_blocks(games: Iterable[CertifiedGame]) -> list[Block]:
                 Paragraph("The certificate was checked and not kept; --out FILE writes one with this digest.")
             )
         else:
-            blocks.append(Paragraph("Check it again, with Python's standard library alone:"))
+            blocks.append(
+                Paragraph(
+                    "Check it again; the checker itself, fairbound/bounds/check.py, needs the standard library alone:"
+                )
+            )
             blocks.append(Code([f"fairbound check {shlex.quote(game.path)}"]))
     return blocks
 

@@ -306,9 +306,11 @@ def certify_command(
 
     limit = _limit(max_advantage)
     files = log_files(logs)
-    for target in (out, coq, report):
-        if target is not None:
-            refuse_overwriting(target, files)
+    targets = [target for target in (out, coq, report) if target is not None]
+    for i, target in enumerate(targets):
+        refuse_overwriting(target, [*files, *([] if pair is None else [pair])])
+        if target.resolve() in [other.resolve() for other in targets[:i]]:
+            raise FileFormatError(f"two results would be written to {target}; name a file for each.")
     columns: dict[str, Any] = {
         "label": label,
         "group": group or "group",
@@ -1290,6 +1292,11 @@ def main() -> None:
     """Run the command line; a deliberate error is one line on standard error and exit status 2."""
     try:
         app()
+    except SystemExit as stopped:
+        # Nobody reads on: what a shell says of SIGPIPE, not the 1 that means that a checked property fails.
+        if stopped.code == 1 and isinstance(stopped.__context__, BrokenPipeError):
+            sys.exit(128 + 13)
+        raise
     except FairboundError as error:
         _complain(str(error))
     except OSError as error:

@@ -27,6 +27,7 @@ from fairbound.describe import (
     many_draws,
     not_covered,
     numbers,
+    own_disparity,
     percent,
     shown_point,
     verdict,
@@ -147,6 +148,7 @@ def print_certification(
         f"{result.counts.rows} rows, {len(result.counts.groups)} groups, {len(result.counts.labels)} labels; value by "
         f"{result.theorem}, {result.limits} (T9). {result.uniformity}",
         label_shift(result),
+        *([] if (own := own_disparity(result)) is None else [own]),
         *facts_at_measured_rates(result, floor),
     ]
     measured: dict[str, Any] = result.measured

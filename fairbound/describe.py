@@ -7,7 +7,7 @@ from fractions import Fraction
 from fairbound.bounds.alphabet import printable, shown_names
 from fairbound.bounds.certify import Certification, PairResult
 from fairbound.bounds.counts import Counts
-from fairbound.bounds.exact import label_shift_reason
+from fairbound.bounds.exact import label_shift_reason, transport_bound
 from fairbound.bounds.noise import NoiseFloor
 from fairbound.bounds.queries import draws_needed, worst_case_above
 from fairbound.bounds.rational import decimal_above, decimal_below
@@ -69,6 +69,20 @@ def label_shift(result: Certification | ScoreCertification) -> str:
     return (
         f"Of the distance {float(pair.distance):.4f} between the worlds ({printable(result.worst.name)}), label shift "
         f"makes up {float(pair.label_shift):.4f}."
+    )
+
+
+def own_disparity(result: Certification) -> str | None:
+    """What T1b would measure, where T1 prices a pair at the disparity of groups outside it; None elsewhere."""
+    if result.theorem != "T1":
+        return None
+    own = max(transport_bound(pair.pair, result.disparities)[0].value for pair in result.pairs)
+    if own == result.point:
+        return None
+    return (
+        "T1 prices what moves at each label's largest disparity of any two groups of the log. T1b takes the disparity "
+        f"of the groups between which it moves, and is never above: {float(own):.4f} in place of "
+        f"{float(result.point):.4f} at the measured rates. Choose before seeing the log."
     )
 
 

@@ -7,6 +7,7 @@ from fractions import Fraction
 from fairbound.bounds.alphabet import shown_names
 from fairbound.bounds.certify import Certification, PairResult
 from fairbound.bounds.errors import NumberError
+from fairbound.bounds.exact import transport_bound
 from fairbound.bounds.noise import noise_floor
 from fairbound.bounds.rational import to_fraction
 from fairbound.describe import above, label_shift_floor, percent
@@ -100,6 +101,13 @@ def _remedy(result: Certification, limit: Fraction) -> str:
     if result.counts.missing_cells():
         return "Cells without rows count as disparity 1: add rows to them, or leave the group or label out."
     if result.point > limit:
+        if result.theorem == "T1":
+            own = max(transport_bound(pair.pair, result.disparities)[0].value for pair in result.pairs)
+            if own <= limit:
+                return (
+                    f"T1 takes the largest disparity of any two groups; at that of the groups that differ between the "
+                    f"worlds (T1b, never above T1) the measured value is {float(own):.4f}: certify with theorem T1b."
+                )
         return (
             "That alone is above the limit: reduce this disparity (fairbound fft, for example); more rows do not help."
         )

@@ -198,7 +198,7 @@ def refuse_overwriting(target: Path, sources: Iterable[Path]) -> None:
     """
     for source in sources:
         if target.exists() and source.exists() and target.samefile(source):
-            raise FileFormatError(f"{target} is the log itself; write to another file.")
+            raise FileFormatError(f"{target} is what is read; write to another file.")
 
 
 def _read(paths: Sequence[Path], columns: Columns, progress: Callable[[int, int], None] | None = None) -> Tally:

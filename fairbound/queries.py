@@ -161,7 +161,12 @@ class ManyDraws:
     def cells(self) -> list[tuple[str, str, str]]:
         """The rows as text: draws, worst case (rounded up), measured channel."""
         return [
-            (f"{n:,}", decimal_above(Fraction(worst)), "" if found is None else _shown(found))
+            # One draw's worst case is what was given; the float above it would be rounded up twice.
+            (
+                f"{n:,}",
+                decimal_above(self.one.advantage if n == 1 else Fraction(worst)),
+                "" if found is None else _shown(found),
+            )
             for n, worst, found in self.rows
         ]
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+
+from fairbound.bounds import check
 
 GENERATOR = np.random.default_rng(11)
 
@@ -180,9 +186,11 @@ def test_missing_cells(run, tmp_path):
         (("certify", "LOG", *COLUMNS, "--max-advantage", "little"), "no rational number"),
         (("certify", "LOG", *COLUMNS, "--max-advantage", "20"), "outside [0, 1]"),
         (("certify", "LOG", *COLUMNS, "--max-advantage", "-1"), "outside [0, 1]"),
-        (("certify", "LOG", *COLUMNS, "--out", "LOG"), "is the log itself"),
-        (("certify", "LOG", *COLUMNS, "--coq", "LOG"), "is the log itself"),
+        (("certify", "LOG", *COLUMNS, "--out", "LOG"), "is what is read"),
+        (("certify", "LOG", *COLUMNS, "--coq", "LOG"), "is what is read"),
+        (("certify", "LOG", *COLUMNS, "--out", "a.json", "--report", "./a.json"), "name a file for each"),
         (("certify", "LOG", *COLUMNS, "--out", "."), "cannot write ."),
+        (("plan", "--width", "0.1", "--certificate", "LOG"), "log.csv: is no certificate"),
         (("certify", "x" * 5000), "cannot read"),
         (("certify", "LOG", *COLUMNS, "--labels", "0,2"), "not among the declared"),
     ],
@@ -192,6 +200,54 @@ def test_bad_input_is_one_line_and_status_two(run, log, arguments, message):
     assert (status, out) == (2, "")
     assert message in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["certify", "check"])
+def test_a_reader_who_stops_makes_no_failed_property(run, log, tmp_path, command):
+    certificate = tmp_path / "c.json"
+    assert run("certify", log, *COLUMNS, "--out", certificate)[0] == 0
+    arguments = ["check", str(certificate)] if command == "check" else ["certify", str(log), *COLUMNS]
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-m", "fairbound.cli", *arguments],
+            stdout=write,
+            stderr=subprocess.PIPE,
+            check=False,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        )
+    finally:
+        os.close(write)
+    assert ended.returncode not in (0, 1)
+    assert b"Traceback" not in ended.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_the_standalone_checker_on_a_full_disk_refuses_nothing(run, log, tmp_path):
+    certificate = tmp_path / "c.json"
+    assert run("certify", log, *COLUMNS, "--out", certificate)[0] == 0
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, check.__file__, str(certificate)], stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert ended.returncode == 2
+    assert ended.stderr.count(b"\n") == 1
+
+
+def test_a_third_groups_disparity_is_named(run, tmp_path):
+    # Between a and b the rates differ by .1, between a and c by .6.
+    path = tmp_path / "three.csv"
+    lines = ["label,prediction,group"]
+    for group, fired in (("a", 20), ("b", 30), ("c", 80)):
+        lines += [f"{y},{int(i < fired)},{group}" for y in (0, 1) for i in range(100)]
+    path.write_text("\n".join(lines))
+    status, text, _ = run("certify", path, "--pure", "a", "b")
+    told = " ".join(text.split())
+    assert status == 0
+    assert "0.1000 in place of 0.6000 at the measured rates" in told
+    assert "in place of" not in " ".join(run("certify", path, "--pure", "a", "b", "--theorem", "T1b")[1].split())
+    assert "in place of" not in " ".join(run("certify", path, "--pure", "a", "c")[1].split())
 
 
 def test_unwritable_certificates_are_errors(run, log, tmp_path):

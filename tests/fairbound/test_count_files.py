@@ -289,7 +289,7 @@ def test_the_command_writes_a_file_and_shows_its_smallest_cell(run, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("count", "LOG", "--out", "LOG"), "is the log itself"),
+        (("count", "LOG", "--out", "LOG"), "is what is read"),
         (("count", "LOG", "--out", "."), "cannot write ."),
         (("count", "LOG", "LOG", "--out", "x.json"), "is given twice"),
         (("count", "LOG", "--out", "x.json", "--labels", "0,2"), "not among the declared"),

@@ -175,6 +175,9 @@ def test_the_reason_names_what_drives_the_bound():
     assert re.search(r"label 0 makes up 0\.06\d\d \(its predictions differ by 0\.1000 between [FM] and N\)", text)
     assert "more rows do not help" in text
     assert text.count("\n") == 1
+    pair = certify_counts(three, label_balanced=True, pure=("F", "M"))
+    assert "(T1b, never above T1) the measured value is 0.0187" in explanation(pair, F(1, 25))
+    assert "T1b" not in explanation(pair, F(1, 100))
     own = certify_counts(three, label_balanced=True, theorem="T1b", pure=("F", "M"))
     text = explanation(own, F(1, 100))
     assert f"label 1 makes up {3 / 160:.4f} (its predictions differ by 0.0500 between F and M)" in text

@@ -49,6 +49,13 @@ def test_a_given_advantage_and_targets(run):
     assert data["draws_needed"] == [{"target": 0.75, "draws": 2}, {"target": 1.0, "draws": None}]
 
 
+def test_one_draw_is_worth_what_was_given(run):
+    status, text, _ = run("queries", "--advantage", "0.1", "--draws", "1")
+    assert status == 0
+    assert text.count("0.1000") == 2
+    assert "0.1001" not in text
+
+
 def test_the_table_names_assumptions_and_point_estimates(run, tmp_path):
     path = certify_counts(TABLE).certificate().write(tmp_path / "cert.json")
     status, out, _ = run("queries", path)

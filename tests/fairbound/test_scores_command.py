@@ -186,7 +186,7 @@ def test_bins_take_the_ordinary_road(run, log, frame, tmp_path):
         (("--score", "risk", "--game", "unlabelled"), "--game does not go with --score"),
         (("--score", "risk", "--theorem", "T1b"), "--theorem does not go with --score"),
         (("--score", "risk", "--coq", "out.v"), "--coq does not go with --score"),
-        (("--score", "risk", "--out", "LOG"), "is the log itself"),
+        (("--score", "risk", "--out", "LOG"), "is what is read"),
         (("--score", "risk", "--confidence", "0.2"), "at least 0.5"),
         (("--prediction", "risk"), "for that one: --score"),
     ],
