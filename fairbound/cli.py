@@ -156,6 +156,11 @@ ReportDate = Annotated[
 ]
 
 
+def _only_with_report(report: Path | None, date: str | None) -> None:
+    if date is not None and report is None:
+        raise AlphabetError("--report-date dates a report; add --report FILE.html.")
+
+
 def _limit(max_advantage: str | None) -> Fraction | None:
     """The largest acceptable advantage."""
     from fairbound.bounds.rational import to_fraction
@@ -304,6 +309,7 @@ def certify_command(
     from fairbound.ingest import count_files, read_pair, refuse_overwriting
     from fairbound.logs import log_files
 
+    _only_with_report(report, report_date)
     limit = _limit(max_advantage)
     files = log_files(logs)
     targets = [target for target in (out, coq, report) if target is not None]
@@ -625,6 +631,7 @@ def fft_command(
     as_json: Json = False,
 ) -> None:
     """Train on one group, fine-tune fairly on the other, and measure; resumes where it stopped."""
+    _only_with_report(report, report_date)
     _need_training()
     from fairbound.empirical.plan import STAGES, ProtocolConfig
     from fairbound.fft import run_fft
@@ -721,6 +728,7 @@ def attack_command(
 
     Resumes where it stopped. An attack above the bound is a finding, not a failure: the exit status stays 0.
     """
+    _only_with_report(report, report_date)
     _need_training()
     from fairbound import attack
 

@@ -189,6 +189,7 @@ def test_missing_cells(run, tmp_path):
         (("certify", "LOG", *COLUMNS, "--out", "LOG"), "is what is read"),
         (("certify", "LOG", *COLUMNS, "--coq", "LOG"), "is what is read"),
         (("certify", "LOG", *COLUMNS, "--out", "a.json", "--report", "./a.json"), "name a file for each"),
+        (("certify", "LOG", *COLUMNS, "--report-date", "2026-11-22"), "add --report FILE.html"),
         (("certify", "LOG", *COLUMNS, "--out", "."), "cannot write ."),
         (("plan", "--width", "0.1", "--certificate", "LOG"), "log.csv: is no certificate"),
         (("certify", "x" * 5000), "cannot read"),
