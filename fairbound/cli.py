@@ -37,7 +37,7 @@ app.add_typer(data_app, name="data")
 spin_app = typer.Typer(help="Suppress the weights that fairness and privacy share in a language model (SPIN).")
 app.add_typer(spin_app, name="spin")
 
-FAILS, BAD_INPUT = 1, 2
+FAILS, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 
 class GameName(StrEnum):
@@ -1251,15 +1251,22 @@ def watch_command(
         sys.stdout.flush()
 
     with Console(stderr=True).status("Watching ...") as status:
+        rows = 0
 
         def progress(result: WatchResult) -> None:
-            status.update(f"Watching: {result.rows:,} rows, no alarm")
+            nonlocal rows
+            rows = result.rows
+            status.update(f"Watching: {rows:,} rows, no alarm")
 
         def begin(result: WatchResult) -> None:
             if as_json:
                 event(result.begin_event())
 
-        result = run_watch(source, settings, follow=follow, state=state, on_begin=begin, on_progress=progress)
+        try:
+            result = run_watch(source, settings, follow=follow, state=state, on_begin=begin, on_progress=progress)
+        except KeyboardInterrupt:
+            sys.stderr.write(f"fairbound: interrupted after {rows:,} rows without an alarm\n")
+            raise typer.Exit(INTERRUPTED) from None
     if as_json:
         event(result.end_event() if result.alarm is None else result.alarm_event())
     else:
@@ -1316,7 +1323,7 @@ def main() -> None:
         _complain(f"unexpected {type(error).__name__}: {error}; FAIRBOUND_DEBUG=1 shows where, please report it")
     except KeyboardInterrupt:
         sys.stderr.write("fairbound: interrupted\n")
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
 
 
 def _complain(message: str) -> NoReturn:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -335,6 +336,22 @@ def test_appended_rows_are_read_as_they_come(tmp_path):
     result = run_watch(str(path), WatchSettings(**OPTIONS), follow=True, poll=0.01)
     writer.join()
     assert result.alarm == monitored(CHANGING).alarm
+
+
+def test_an_interrupted_watch_says_where_it_stands(tmp_path):
+    path, state = tmp_path / "log.csv", tmp_path / "state.json"
+    path.write_text(HEADER + lines(rows(3000, 0.0)))
+    options = ["--max-advantage", "0.5", "--groups", "a,b", "--labels", "0,1", "--follow", "--state", str(state)]
+    command = [sys.executable, "-m", "fairbound.cli", "watch", str(path), *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        while not state.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert (out, err.splitlines()[-1]) == ("", "fairbound: interrupted after 3,000 rows without an alarm")
 
 
 @pytest.mark.parametrize(
