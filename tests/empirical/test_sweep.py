@@ -25,6 +25,7 @@ from fairbound.empirical.sweep import (
     choose_rehearsals,
     read_sweep,
     run_sweep,
+    summarise_sweep,
     tidy,
 )
 
@@ -65,7 +66,7 @@ def test_tasks_of_a_configuration(tmp_path):
     assert stages[4] == ("pooled", "reweighed")
 
 
-@pytest.mark.parametrize("name", ["main", "modalities", "smoke"])
+@pytest.mark.parametrize("name", ["main", "modalities", "smoke", "frontier", "constraint_rows"])
 def test_committed_sweeps_are_well_formed(name):
     sweep = read_sweep(ROOT / "sweeps" / f"{name}.toml")
     assert sweep.name == name
@@ -104,13 +105,28 @@ def finished(tmp_path_factory):
 
 
 @pytest.mark.data
-def test_a_base_model_counts_once_whatever_the_rehearsal(finished):
+def test_a_model_counts_once_whatever_the_rehearsal(finished):
     _, result, _, out = finished
-    frame = tidy(result.records)
-    bases = frame[frame["stage"] == "base"]
-    once = len(bases.drop_duplicates(["dataset", "start", "seed"]))
-    assert once < len(bases)
-    assert f" of {len(frame) - len(bases) + once} models (C1)" in (out / "summary.md").read_text()
+    models = [
+        (stage, record["start"], record["seed"], json.dumps({k: v for k, v in measured.items() if "seconds" not in k}))
+        for record in result.records
+        for stage, measured in record["stages"].items()
+    ]
+    once = set(models)
+    assert sum(stage == "base" for stage, *_ in models) == 8
+    assert sum(stage == "base" for stage, *_ in once) == 4
+    assert f" of {len(once)} models (C1)" in (out / "summary.md").read_text()
+
+
+@pytest.mark.data
+def test_runs_of_different_configurations_are_not_averaged(finished):
+    sweep, result, _, out = finished
+    assert "Configuration" not in (out / "summary.md").read_text()
+    other = [record | {"config": record["config"] | {"slack": 0.123}} for record in result.records]
+    text = summarise_sweep(sweep, [*result.records, *other])
+    assert text.count("Configuration: `slack = 0.123`") == text.count("Configuration: `slack = ") / 2 > 0
+    before = [line for line in (out / "summary.md").read_text().splitlines() if line.startswith("| ")]
+    assert sorted(line for line in text.splitlines() if line.startswith("| ")) == sorted(before * 2)
 
 
 @pytest.mark.data

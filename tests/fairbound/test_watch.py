@@ -399,7 +399,7 @@ def test_a_state_goes_with_its_own_settings(log, tmp_path):
     for change in ({"max_advantage": "0.2"}, {"window": 2000}, {"confidence": "0.9"}, {"groups": ("b", "a")}):
         with pytest.raises(FileFormatError, match=f"another {next(iter(change))}"):
             run_watch(str(log), WatchSettings(**{**OPTIONS, **change}), state=state)
-    with pytest.raises(FileFormatError, match="the log itself"):
+    with pytest.raises(FileFormatError, match="is what is read"):
         run_watch(str(log), WatchSettings(**OPTIONS), state=log)
 
 
