@@ -29,6 +29,9 @@ _UNITS = {
     "log": "rows of a log like the pilot",
 }
 
+#: Groups, labels or outputs of a planned log: time grows with the square of their number, and is minutes here.
+MOST_SYMBOLS = 100
+
 
 @dataclass(frozen=True)
 class PlanTable:
@@ -154,15 +157,20 @@ def read_number(text: str | None, option: str, default: int | None) -> int | Non
     Raises
     ------
     NumberError
-        If it is no whole number.
+        If it is no whole number, or above `MOST_SYMBOLS`.
     """
     if text is None:
         return default
+    what = option.removeprefix("--")
     try:
-        return int(text)
+        number = int(text)
     except ValueError:
-        what = option.removeprefix("--")
         raise NumberError(f"{option} {text!r}: plan takes the number of {what}, as in {option} 2.") from None
+    if number > MOST_SYMBOLS:
+        raise NumberError(
+            f"{option} {number}: plan certifies every pair and takes hours; at most {MOST_SYMBOLS} {what}."
+        )
+    return number
 
 
 def read_shares(texts: Sequence[str] | None, option: str) -> list[list[Fraction]] | None:

@@ -91,6 +91,7 @@ def test_the_table_says_what_it_rests_on(run):
         (("--width", "0.1", "--rate", "often"), "--rate 'often'"),
         (("--width", "0.1", "--rate", "1.5"), "at least 0"),
         (("--width", "0.1", "--groups", "0"), "0 groups are planned"),
+        (("--width", "0.1", "--groups", "1000"), "at most 100 groups"),
         (("--width", "0.1", "--log", "absent.csv"), "absent.csv"),
         (("--width", "0.1", "--log", "x", "--rate", "0.1"), "leave that out"),
         (("--width", "0.1", "--log", "x", "--certificate", "y"), "not both"),
