@@ -11,7 +11,7 @@ from fairbound.empirical.means import mean_interval
 from fairbound.empirical.sweep import read_sweep, run_sweep
 from fairbound.figures import make_figures
 from fairbound.paper_figs import every_model, frontier, many_queries, rehearsal, table_main
-from fairbound.paper_figs.stored import pair_names, seeds_of, short_name, sweep_rows
+from fairbound.paper_figs.stored import distinct_models, pair_names, seeds_of, short_name, sweep_rows
 
 pytestmark = pytest.mark.data
 
@@ -53,6 +53,14 @@ def results(tmp_path_factory):
         path.write_text(FAST + entries)
         assert not run_sweep(read_sweep(path), folder / name).failures
     return folder
+
+
+def test_a_model_of_two_rehearsals_is_one_model(results):
+    rows = sweep_rows(results)
+    again = [row | {"rehearsal": 0.7, "config_hash": "other", "cpu_seconds": 9.0} for row in rows]
+    assert distinct_models([*rows, *again]) == every_model.load(results)
+    other = rows[0] | {"delta_eo": rows[0]["delta_eo"] + 0.01}
+    assert len(distinct_models([*rows, other])) == len(every_model.load(results)) + 1
 
 
 def test_every_model_is_plotted_once_per_game_and_comparison(results):

@@ -144,6 +144,13 @@ def test_spin_shows_settings_and_layers(tmp_path):
         rows = list(csv.DictReader(file))
     assert len(rows) == 4 * len(settings) + 3 * len(layers)
     assert {row["value"] for row in rows if row["measure"] == "selected"} == {"0", "883"}
+    # A protocol may leave HSIC out.
+    short = [{name: layer[name] for name in ("layer", "coupled")} for layer in layers]
+    path.write_text(json.dumps({"settings": settings, "layers": short}))
+    *_, data, caption = make_figures(["spin"], results=tmp_path, out=tmp_path).files
+    with data.open() as file:
+        assert len(list(csv.DictReader(file))) == 4 * len(settings) + len(layers)
+    assert "HSIC" not in caption.read_text()
     path.write_text(json.dumps({"settings": settings}))
     with pytest.raises(NotMadeError, match="has no layers"):
         make_figures(["spin"], results=tmp_path, out=tmp_path)

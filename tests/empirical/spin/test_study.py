@@ -404,6 +404,31 @@ def test_a_full_study_also_answers_every_row_of_the_files(model, protocol, tmp_p
     assert f"## All {rows} rows of the question files" in summarise_study(result)
 
 
+def test_means_over_draws_compare_each_edit_with_its_own_control(model, protocol, tmp_path):
+    small = replace(protocol, fine_tuning=(), controls=("matched",), hsic_pairs=0)
+    result = Study(small, tmp_path / "out", model=model, device="cpu").run()
+    letters = {
+        ("base", None): "uuuuus",
+        ("spin", 0): "uuusss",
+        ("spin", 1): "usssss",
+        ("matched", 0): "uuuuss",
+        ("matched", 1): "uuuuuu",
+    }
+    for record in result["models"]:
+        if record["phase"] == "report":
+            for subject in SUBJECTS:
+                given = letters[record["name"], record["seed"]]
+                record["labels"][subject] = dict.fromkeys(record["labels"][subject], given)
+    rows = {line.split(" | ")[0]: line for line in summarise_study(result).splitlines() if " | " in line}
+    # Changes of 2/6 and 4/6; of 1/6 and -1/6; differences 1/6 and 5/6. Student's quantile with one degree is 12.71.
+    for name, mean, half in (
+        ("SPIN", 3 / 6, 12.7062 / 6),
+        ("control: matched", 0, 12.7062 / 6),
+        ("SPIN less its control", 3 / 6, 12.7062 * 2 / 6),
+    ):
+        assert rows[f"| {name}"].count(f"{mean:+.3f} [{mean - half:+.3f}, {mean + half:+.3f}]") == 6
+
+
 def test_edits_of_a_study_apply_and_undo(model, protocol, make_model, tmp_path):
     small = replace(protocol, fine_tuning=(), controls=(), hsic_pairs=0)
     Study(small, tmp_path / "out", model=model, device="cpu").run()
