@@ -55,11 +55,13 @@ def table(data: list[Row]) -> list[Row]:
 def games(data: list[Row]) -> dict[tuple[object, ...], str]:
     """The games, each with a name that tells it from the others."""
     found = list(by(data, lambda row: tuple(row[name] for name in GAME)))
+    # Samples of two sizes of one data set are two data sets.
+    datasets = {str(game[0]) for game in found}
+    named = short_name if len(set(map(short_name, datasets))) == len(datasets) else str
     varying = [i for i in range(3, len(GAME)) if len({game[i] for game in found}) > 1]
     return {
         game: ", ".join(
-            [short_name(str(game[0])), *map(str, game[1:3])]
-            + [f"{GAME[i].replace('_', ' ')} {game[i]}" for i in varying]
+            [named(str(game[0])), *map(str, game[1:3])] + [f"{GAME[i].replace('_', ' ')} {game[i]}" for i in varying]
         )
         for game in found
     }

@@ -94,6 +94,8 @@ def test_games_are_not_mixed(tmp_path):
     rows = attacks.load(folder)
     assert {row["seed"] for row in rows} == {0, 7}, "a folder's name is no column"
     assert sorted(attacks.games(rows).values()) == ["adult, sex, 0.2 / 0.8, seed 0", "adult, sex, 0.2 / 0.8, seed 7"]
+    sizes = [row | {"seed": 0, "dataset": f"adult:rows={row['seed']}"} for row in rows]
+    assert len(set(attacks.games(sizes).values())) == 2
     files = make_figures(["attacks", "table_defences"], results=folder, out=tmp_path / "out").files
     (table,) = (path for path in files if path.name == "table_defences.csv")
     with table.open() as file:
