@@ -72,11 +72,16 @@ def label_shift(result: Certification | ScoreCertification) -> str:
     )
 
 
+def t1b_point(result: Certification) -> Fraction:
+    """The measured value by T1b: what moves is priced at the disparity of the groups between which it moves."""
+    return max(transport_bound(pair.pair, result.disparities)[0].value for pair in result.pairs)
+
+
 def own_disparity(result: Certification) -> str | None:
     """What T1b would measure, where T1 prices a pair at the disparity of groups outside it; None elsewhere."""
     if result.theorem != "T1":
         return None
-    own = max(transport_bound(pair.pair, result.disparities)[0].value for pair in result.pairs)
+    own = t1b_point(result)
     if own == result.point:
         return None
     return (

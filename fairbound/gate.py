@@ -7,10 +7,9 @@ from fractions import Fraction
 from fairbound.bounds.alphabet import shown_names
 from fairbound.bounds.certify import Certification, PairResult
 from fairbound.bounds.errors import NumberError
-from fairbound.bounds.exact import transport_bound
 from fairbound.bounds.noise import noise_floor
 from fairbound.bounds.rational import to_fraction
-from fairbound.describe import above, label_shift_floor, percent
+from fairbound.describe import above, label_shift_floor, percent, t1b_point
 
 
 def assert_advantage_below(result: Certification, limit: float | str | Fraction) -> None:
@@ -102,7 +101,7 @@ def _remedy(result: Certification, limit: Fraction) -> str:
         return "Cells without rows count as disparity 1: add rows to them, or leave the group or label out."
     if result.point > limit:
         if result.theorem == "T1":
-            own = max(transport_bound(pair.pair, result.disparities)[0].value for pair in result.pairs)
+            own = t1b_point(result)
             if own <= limit:
                 return (
                     f"T1 takes the largest disparity of any two groups; at that of the groups that differ between the "
