@@ -62,7 +62,9 @@ print(run.record["raw_reason"])
 # %% [markdown]
 # ## The same on photographs and on sentences
 #
-# Heads on frozen features: MobileNetV2 for faces, MiniLM for sentences. Features are computed once and cached.
+# Heads on frozen features: MobileNetV2 for faces, MiniLM for sentences. Features are computed once and cached. The two
+# data sets are in no wheel: `FAIRBOUND_DATA` names the folder that holds them, and `fairbound data describe utkface`
+# says where they come from.
 
 # %%
 records = {"COMPAS, race": run.record}

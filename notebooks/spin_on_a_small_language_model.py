@@ -36,7 +36,9 @@ print(language_model.name)
 # ## Which weights matter to what
 #
 # `I(W; D) = |W| * sum |dL/dW|` over a set of prompts and responses, for every weight of the MLPs, in one backward
-# pass per sample. SPIN uses 128 samples of each set; four show the mechanism.
+# pass per sample. SPIN uses 128 samples of each set; four show the mechanism. The sets are in no wheel:
+# `FAIRBOUND_DATA` names the folder that holds them in `spin/`; they are published at <https://github.com/ChnQ/SPIN>,
+# folder `src/data`.
 
 # %%
 PAIRS = {name: reference_pairs(name) for name in ("general", "fairness_safe", "privacy_safe")}
