@@ -44,6 +44,8 @@ SCHEMA = "fairbound.result/1"
 Theorem = Literal["T1", "T1b"]
 Method = Literal["clopper-pearson", "fisher", "relative-entropy", "smallest"]
 METHODS: tuple[Method, ...] = ("fisher", "clopper-pearson", "relative-entropy", "smallest")
+MOST_OWN_GROUPS = 50
+"""Largest number of groups of which, by default, every pair is priced by itself (T1b)."""
 # "smallest" tries these, each at its share of the error.
 _TRIED: tuple[Literal["clopper-pearson", "fisher"], ...] = ("clopper-pearson", "fisher")
 
@@ -183,18 +185,23 @@ class Certification:
     @cached_property
     def measured(self) -> dict[str, Fraction | None]:
         """What the log itself shows for the worst pair: accuracy gaps, and the best test's advantage in the game."""
-        if self.counts.missing_cells():
+        counts, raw = self.counts, self.worst.raw_pair
+        if self.worst.groups is not None:
+            counts = counts.select([counts.group_index(group) for group in self.worst.groups])
+            raw = CompositionPair.pure(counts, *self.worst.groups)
+        if counts.missing_cells():
             return dict.fromkeys(("accuracy_raw", "accuracy_label_balanced", "advantage"))
-        channel = Channel.from_counts(self.counts)
-        raw = self.worst.raw_pair
+        channel = Channel.from_counts(counts)
         try:
-            balanced: Fraction | None = accuracy_gap(raw.label_balanced(), channel)
+            balanced: CompositionPair | None = raw.label_balanced()
         except CompositionError:
             balanced = None
+        used = balanced if self.label_balanced else raw
+        assert used is not None
         return {
             "accuracy_raw": accuracy_gap(raw, channel),
-            "accuracy_label_balanced": balanced,
-            "advantage": self.game.advantage(self.worst.pair, channel),
+            "accuracy_label_balanced": None if balanced is None else accuracy_gap(balanced, channel),
+            "advantage": self.game.advantage(used, channel),
         }
 
     def certificate(self) -> Certificate:
@@ -375,7 +382,7 @@ def certify_counts(
     label_balanced: bool = False,
     confidence: float | str | Fraction = 0.95,
     on_missing: OnMissing = "error",
-    theorem: Theorem = "T1",
+    theorem: Theorem | None = None,
     method: Method | None = None,
 ) -> Certification:
     """
@@ -398,12 +405,15 @@ def certify_counts(
         Joint level of the upper bound, in [1/2, 1).
     on_missing : {"error", "vacuous"}
         What a (group, label) cell without rows means: an error, or the trivial disparity 1.
-    theorem : {"T1", "T1b"}
-        Price matched mass at the label's disparity (exact worst case), or at each pair's own distance.
+    theorem : {"T1", "T1b"}, optional
+        Price what moves between the worlds at the label's largest disparity of any two groups (T1), or at the distance
+        of the groups between which it moves (T1b, never above). The default is T1b for pure worlds of a log with more
+        than two groups, where it is T1 on the log of the two groups alone; T1 for two groups, for a given pair, and for
+        every pair of more than `MOST_OWN_GROUPS` groups, which would take minutes.
     method : {"fisher", "clopper-pearson", "relative-entropy", "smallest"}, optional
         How sampling error is covered (T9), to be chosen before seeing the data: the combined binomial tails of the
-        rates that matter (the default, but for T1b and a given pair), separate limits of every rate, a ball of relative
-        entropy around all rates, or the smaller of the first two at half the error each.
+        rates that matter (the default, but for T1b with a given pair), separate limits of every rate, a ball of
+        relative entropy around all rates, or the smaller of the first two at half the error each.
 
     Returns
     -------
@@ -418,6 +428,9 @@ def certify_counts(
     """
     chosen = get_game(game)
     level = parse_confidence(confidence)
+    if theorem is None:
+        few = len(counts.groups) <= MOST_OWN_GROUPS or pure is not None
+        theorem = "T1b" if pair is None and len(counts.groups) > 2 and few else "T1"
     if theorem not in ("T1", "T1b"):
         raise AlphabetError(f"no theorem {theorem!r} to certify with; choose T1 or T1b.")
     if on_missing not in ("error", "vacuous"):
@@ -509,12 +522,11 @@ def _separate(
             continue
         assert limits.label_marginals is not None
         first, second = item.world
-        prices = [matrix[first][second] for matrix in upper.pairwise]
         worst_over_marginals = upper_advantage_balanced if label_balanced else upper_advantage_pure
         value = worst_over_marginals(
             limits.label_marginals[first],
             limits.label_marginals[second],
-            prices if theorem == "T1b" else upper.per_label,
+            upper.between(first, second) if theorem == "T1b" else upper.per_label,
         )
         pairs.append(item.result(value))
     return limits, upper, tuple(pairs)

@@ -120,6 +120,10 @@ class Disparities:
         """`delta_y`, the largest distance between two groups, shape (K,)."""
         return tuple(max((d for row in matrix for d in row), default=Fraction(0)) for matrix in self.pairwise)
 
+    def between(self, first: int, second: int) -> tuple[Fraction, ...]:
+        """Distances of two groups, given by their positions, shape (K,)."""
+        return tuple(matrix[first][second] for matrix in self.pairwise)
+
     @cached_property
     def equalized_odds(self) -> Fraction:
         """`Delta_EO = max_y delta_y` (fairlearn's `equalized_odds_difference` on binary problems)."""

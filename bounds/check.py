@@ -16,11 +16,11 @@ import math
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, localcontext
 from fractions import Fraction
 from functools import cache, lru_cache
-from itertools import pairwise, permutations
+from itertools import combinations, pairwise
 from typing import Any, NoReturn
 
 SCHEMA = "fairbound.certificate/1"
@@ -31,7 +31,7 @@ SCHEMAS = (SCHEMA, KNOWLEDGE_SCHEMA, SCORES_SCHEMA, INFORMATION_SCHEMA)
 MAX_BYTES = 32 * 2**20
 MAX_DIGITS = 4000
 MAX_TERMS = 2**17
-MAX_ALL_TERMS = 10**8
+MAX_ALL_TERMS = 3 * 10**8
 MAX_STEPS = 10**8
 MAX_BITS = 10**5
 MAX_THRESHOLDS = 4096
@@ -42,6 +42,7 @@ LARGEST_TAIL = 10**7
 POINT_GRID = 10**15
 MOST_EVENT_OUTPUTS = 6
 MOST_EVENTS = 640
+MOST_OWN_STEPS = 3 * 10**7
 MAX_VARIABLES = 6
 PAIR_ENTRIES = ("label_shift", "moved", "distance", "plan", "point", "upper")
 MAX_KNOTS = 64
@@ -345,8 +346,18 @@ def _point(value: Any, where: str) -> Fraction:
 
 
 def tries_events(n_groups: int, n_outputs: int) -> bool:
-    """Whether prices are bounded event by event: a rule on the alphabets alone."""
+    """Whether prices of all groups are bounded event by event: a rule on the alphabets alone."""
     return n_outputs <= MOST_EVENT_OUTPUTS and (n_outputs == 2 or n_groups * 2**n_outputs <= MOST_EVENTS)
+
+
+def tries_own_events(n_pairs: int, cells: Sequence[Sequence[int]], n_outputs: int) -> bool:
+    """
+    The same where each of so many pairs of groups has prices of its own (T1b): a rule on what all their tails cost.
+
+    It looks at the rows of the cells, shape (G, K). Either deviance is valid, the tail's is the larger one.
+    """
+    each = 2 * len(cells[0]) * (2**n_outputs - 2) * _tangent_steps(max(map(max, cells)))
+    return n_outputs <= MOST_EVENT_OUTPUTS and n_pairs * each <= MOST_OWN_STEPS
 
 
 def label_price(
@@ -355,6 +366,7 @@ def label_price(
     candidates: list[tuple[int, int]],
     points: Any,
     *,
+    by_event: bool,
     tails: bool,
     where: str = "points",
 ) -> Fraction:
@@ -375,9 +387,11 @@ def label_price(
         Pairs of groups.
     points : list
         Where tangents touch, as exact texts: for each group one rate per event (bit z of the event's number, from 1, is
-        output z); where events are not tried (`tries_events`), for each pair share and rate of both groups.
+        output z); where events are not tried, for each pair share and rate of both groups.
+    by_event : bool
+        Whether all events are tried (`tries_events`, `tries_own_events`).
     tails : bool
-        Whether D is the binomial tail's; only for few outputs.
+        Whether D is the binomial tail's; only where events are tried.
     where : str
         Name of the entry in error messages.
 
@@ -389,9 +403,8 @@ def label_price(
     sizes = [sum(row) for row in cells]
     if any(not sizes[a] or not sizes[b] for a, b in candidates):
         return ratio
-    n_outputs = len(cells[0])
     best = Fraction(0)
-    if tries_events(len(cells), n_outputs):
+    if by_event:
         best = _best_event(ratio, cells, candidates, points, tails=tails, where=where)
     else:
         for (a, b), texts in zip(candidates, _of_length(points, len(candidates), where), strict=True):
@@ -750,7 +763,8 @@ def _check(data: dict[str, Any]) -> str:
     knots: list[list[tuple[Fraction, Fraction]]] = []
     columns = [[table[a][y] for a in range(n_groups)] for y in range(n_labels)]
     if method != "clopper-pearson":
-        knots = _read_knots(limits["knots"], columns, everyone, method, "limits.knots", spent)
+        few = tries_events(n_groups, len(outputs))
+        knots = _read_knots(limits["knots"], columns, everyone, method, few, "limits.knots", spent)
         single = fraction(limits["disparity_radius"], "limits.disparity_radius", _SHORT)
         for y, text in enumerate(_of_length(limits["multipliers"], n_labels, "limits.multipliers")):
             value = fixed_value(
@@ -799,7 +813,9 @@ def _check(data: dict[str, Any]) -> str:
         if not rates:
             used = knots
             if "knots" in pair:
-                used = _read_knots(pair["knots"], columns, [worlds[number_of_pair]], method, f"{where}.knots", spent)
+                two = [[column[g] for g in worlds[number_of_pair]] for column in columns]
+                few = tries_own_events(len(worlds), cells, len(outputs))
+                used = _read_knots(pair["knots"], two, [(0, 1)], method, few, f"{where}.knots", spent)
             multiplier = _multiplier(pair["multiplier"], f"{where}.multiplier")
             radius, terms, exact = _radius(limits, method, columns, moved, estimated=estimated, balanced=balanced)
             holds = gamma_radius_holds if exact else chernoff_radius_holds
@@ -872,17 +888,17 @@ def _read_knots(
     columns: list[list[list[int]]],
     candidates: list[tuple[int, int]],
     method: str,
+    few: bool,
     where: str,
     spent: list[int],
 ) -> list[list[tuple[Fraction, Fraction]]]:
     """Knots of every label's price function, with the values that their tangents prove."""
     knots: list[list[tuple[Fraction, Fraction]]] = []
     n_outputs = len(columns[0][0])
-    few = tries_events(len(columns[0]), n_outputs)
     if few:
         # Every pair and event is sorted by its quick bound.
         tangents = len(columns[0]) * _tangent_steps(max(sum(row) for column in columns for row in column))
-        steps = 2**n_outputs * (tangents + len(candidates) * _SORT_STEPS)
+        steps = (2**n_outputs - 2) * (tangents + len(candidates) * _SORT_STEPS)
     else:
         steps = len(candidates) * (_TANGENT_STEPS + n_outputs)
     for y, entries in enumerate(_of_length(stored, len(columns), where)):
@@ -899,7 +915,8 @@ def _read_knots(
             if spent[0] > MAX_ALL_TERMS:
                 fail(at, "takes too long to check: too many knots, groups or outputs")
             tails = method == "fisher" and few
-            knots[y].append((ratio, label_price(ratio, columns[y], candidates, points, tails=tails, where=at)))
+            price = label_price(ratio, columns[y], candidates, points, by_event=few, tails=tails, where=at)
+            knots[y].append((ratio, price))
     return knots
 
 
@@ -1256,14 +1273,14 @@ def _check_scores(data: dict[str, Any]) -> str:
     ]
 
     # Kolmogorov-Smirnov distances: as measured, and at most, under the bands.
-    point, upper = [Fraction(0)] * n_labels, [Fraction(0)] * n_labels
-    for y in range(n_labels):
-        for a, b in permutations(range(n_groups), 2):
-            measured = largest = Fraction(1)
+    between: dict[frozenset[int], tuple[list[Fraction], list[Fraction]]] = {}
+    for a, b in combinations(range(n_groups), 2):
+        between[frozenset((a, b))] = measured, largest = [Fraction(1)] * n_labels, [Fraction(1)] * n_labels
+        for y in range(n_labels):
             if cells[a][y] and cells[b][y]:
-                measured = _largest_gap(table[a][y], table[b][y], merged)
-                largest = min(Fraction(1), measured + bands[a][y] + bands[b][y])
-            point[y], upper[y] = max(point[y], measured), max(upper[y], largest)
+                measured[y] = max(_largest_gap(table[i][y], table[j][y], merged) for i, j in ((a, b), (b, a)))
+                largest[y] = min(Fraction(1), measured[y] + bands[a][y] + bands[b][y])
+    point, upper = ([max(column) for column in zip(*side, strict=True)] for side in zip(*between.values(), strict=True))
     for y, entry in enumerate(_of_length(data["distance"], n_labels, "distance")):
         _same(entry, {"label": labels[y]}, {"point": point[y], "upper": upper[y]}, f"distance[{y}]")
 
@@ -1273,6 +1290,7 @@ def _check_scores(data: dict[str, Any]) -> str:
         where = f"pairs[{index}]"
         values = {"label_shift", "moved", "distance", "point", "upper"}
         first = second = 0
+        prices = point, upper
         if estimated:
             _entries(pair, values | {"groups"}, where)
             names = _of_length(pair["groups"], 2, f"{where}.groups")
@@ -1280,6 +1298,8 @@ def _check_scores(data: dict[str, Any]) -> str:
             if first == second or {first, second} in named:
                 fail(f"{where}.groups", "must name two different groups, and no pair twice")
             named.append({first, second})
+            # A pure pair is about its own two groups alone.
+            prices = between[frozenset((first, second))]
             if not per_group[first] or not per_group[second]:
                 fail(f"{where}.groups", "names a group without rows")
             world_0, world_1 = (_pure_world(cells, own) for own in (first, second))
@@ -1296,11 +1316,11 @@ def _check_scores(data: dict[str, Any]) -> str:
         def value_at(distance: list[Fraction], shift: Fraction = shift, moved: list[Fraction] = moved) -> Fraction:
             return shift + total(m * d for m, d in zip(moved, distance, strict=True))
 
-        value = value_at(point)
+        value = value_at(prices[0])
         if not estimated:
-            value_upper = value_at(upper)
+            value_upper = value_at(prices[1])
         else:
-            value_upper = _largest_over_marginals(marginals[first], marginals[second], upper, balanced=balanced)
+            value_upper = _largest_over_marginals(marginals[first], marginals[second], prices[1], balanced=balanced)
         for key, found in (("point", value), ("upper", value_upper)):
             if fraction(pair[key], f"{where}.{key}") != found:
                 fail(f"{where}.{key}", f"is not {found}")

@@ -273,6 +273,19 @@ class Counts:
                 return index
         raise AlphabetError(f"no group {group!r}; the groups are {_few(self.groups)}.")
 
+    def select(self, positions: Sequence[int]) -> Counts:
+        """
+        The counts of some groups alone, over the same labels and outputs.
+
+        Parameters
+        ----------
+        positions : sequence of int
+            Of the groups, in the order wanted.
+        """
+        chosen = [(self.groups[a], self.table[a]) for a in positions]
+        groups, table = zip(*chosen, strict=True)
+        return Counts(groups, self.labels, self.outputs, table)
+
     def missing_cells(self) -> tuple[tuple[Symbol, Symbol], ...]:
         """(group, label) cells without rows."""
         return tuple(

@@ -30,6 +30,9 @@ Method = Literal["fisher", "relative-entropy"]
 _MARGINAL_DEVIANCES = (0.02, 0.15, 0.4, 0.8, 1.3, 2.0, 3.0, 4.5)
 _MOST_KNOTS = 24
 _NEWTON_STEPS = 5
+# Shares of 0 and 1 are touched this far inside: closer, the checker's grid does not hold the tangent, which is then no
+# better than the trivial bound; the price of the distance is its product with the ratio.
+_SHARE_MARGIN = 1e-7
 
 
 @dataclass(frozen=True)
@@ -132,11 +135,13 @@ class Prices:
     counts : Counts
     candidates : list of (int, int)
         Pairs of groups whose distance counts.
+    by_event : bool
+        Whether all events are tried, as for `fairbound.bounds.check.label_price`.
     tails : bool
-        Deviances: the binomial tail's -ln P(X <= k), or the relative entropy's.
+        Deviances: the binomial tail's -ln P(X <= k) where events are tried, or the relative entropy's.
     """
 
-    def __init__(self, counts: Counts, candidates: list[tuple[int, int]], *, tails: bool) -> None:
+    def __init__(self, counts: Counts, candidates: list[tuple[int, int]], *, by_event: bool, tails: bool) -> None:
         table = np.array(counts.table, dtype=float)
         self.cells = table.transpose(1, 0, 2)
         self.n_labels, self.n_groups, self.n_outputs = self.cells.shape
@@ -146,7 +151,7 @@ class Prices:
         self.first = np.array([a for a, _ in candidates])
         self.second = np.array([b for _, b in candidates])
         self.vacuous = ((self.sizes[:, self.first] == 0) | (self.sizes[:, self.second] == 0)).any(axis=1)
-        self.by_event = check.tries_events(self.n_groups, self.n_outputs)
+        self.by_event = by_event
         if self.by_event:
             events = np.arange(1, 2**self.n_outputs - 1)
             inside = (events[None, :] >> np.arange(self.n_outputs)[:, None] & 1).astype(float)
@@ -257,7 +262,7 @@ class Prices:
             def along(curve: Floats) -> Floats:
                 here = np.take_along_axis(curve, low, 2)
                 beyond = np.take_along_axis(curve, low + 1, 2)
-                return np.asarray(np.clip(here + part * (beyond - here), 1e-14, 1 - 1e-14))
+                return np.asarray(np.clip(here + part * (beyond - here), _SHARE_MARGIN, 1 - _SHARE_MARGIN))
 
             return along(u), along(v)
 
@@ -313,7 +318,9 @@ class Prices:
             knots.append([])
             for j, ratio in enumerate(ratios):
                 points = [[point_text(x) for x in row] for row in touches[y, j].tolist()]
-                value = check.label_price(ratio, cells[y], self.candidates, points, tails=self.tails)
+                value = check.label_price(
+                    ratio, cells[y], self.candidates, points, by_event=self.by_event, tails=self.tails
+                )
                 knots[y].append(Knot(ratio, points, value))
         return knots
 
@@ -398,7 +405,7 @@ class WorldBound:
     multiplier : Fraction
         Of the radius.
     knots : tuple of list of Knot, or None
-        The pair's own price functions (T1b); None: those of all groups.
+        The price functions of the pair's own two groups (T1b); None: those of all groups.
     spans : list of (int, int), or None
         Which of the knots each label uses, where label marginals pay deviances.
     marginal_points : list or None
@@ -527,7 +534,9 @@ def bound_worlds(
         For each label's disparity, and its upper limit.
     bounds : list of WorldBound
     """
-    everyone = Prices(counts, list(combinations(range(len(counts.groups)), 2)), tails=tails)
+    pairs, n_outputs = list(combinations(range(len(counts.groups)), 2)), len(counts.outputs)
+    everyone = Prices(counts, pairs, by_event=check.tries_events(len(counts.groups), n_outputs), tails=tails)
+    own_events = check.tries_own_events(len(worlds), counts.cell_rows, n_outputs)
     cell_rows = np.array(counts.cell_rows, dtype=float)
     group_rows = cell_rows.sum(axis=1)
     scale = _disparity_multipliers(everyone, float(disparity_radius))
@@ -536,7 +545,7 @@ def bound_worlds(
     for world in worlds:
         prices = everyone
         if own_prices and world.groups is not None and everyone.n_groups > 2:
-            prices = Prices(counts, [world.groups], tails=tails)
+            prices = Prices(counts.select(world.groups), [(0, 1)], by_event=own_events, tails=tails)
         if world.scenarios is not None:
             multiplier, ratios = _search_fixed(prices, world.scenarios, float(radius), scale)
         else:

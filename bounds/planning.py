@@ -165,18 +165,23 @@ class Design:
         self, *, pure: tuple[Any, Any] | None = None, pair: CompositionPair | None = None, label_balanced: bool = False
     ) -> Fraction:
         """
-        T1's value at the planned rates and label marginals, the largest over the pairs of worlds.
+        T1's value (T1b's for pure worlds) at the planned rates and label marginals, the largest over the pairs.
 
         Parameters are those of `rows_needed`.
         """
-        delta = Channel(self.groups, self.labels, self.outputs, self.rates).disparities().per_label
-        pairs = [pair] if pair is not None else []
+        disparities = Channel(self.groups, self.labels, self.outputs, self.rates).disparities()
+        priced = [] if pair is None else [(pair, disparities.per_label)]
         if pair is None:
             names = [str(group) for group in self.groups]
             positions = range(len(names)) if pure is None else [names.index(str(group)) for group in pure]
-            pairs = [CompositionPair(self._alone(a), self._alone(b)) for a, b in combinations(positions, 2)]
-        used = (worlds.label_balanced() if label_balanced else worlds for worlds in pairs)
-        return max(worst_case_advantage(worlds, delta).value for worlds in used)
+            priced = [
+                (CompositionPair(self._alone(a), self._alone(b)), disparities.between(a, b))
+                for a, b in combinations(positions, 2)
+            ]
+        return max(
+            worst_case_advantage(worlds.label_balanced() if label_balanced else worlds, delta).value
+            for worlds, delta in priced
+        )
 
     def _alone(self, position: int) -> Composition:
         """The population of one group alone."""

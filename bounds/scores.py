@@ -708,13 +708,15 @@ def certify_score_counts(
 
     def result(groups: tuple[Symbol, Symbol] | None, raw: CompositionPair) -> ScorePair:
         used = raw.label_balanced() if label_balanced else raw
+        distances = measured.per_label
         if groups is None or marginals is None:
             value = upper_advantage_given(used, upper, None)
         else:
             over_marginals = upper_advantage_balanced if label_balanced else upper_advantage_pure
-            own = [marginals[counts.group_index(group)] for group in groups]
-            value = over_marginals(own[0], own[1], upper.per_label)
-        return ScorePair(groups, raw, used, worst_case_advantage(used, measured.per_label).value, value)
+            first, second = map(counts.group_index, groups)
+            value = over_marginals(marginals[first], marginals[second], upper.between(first, second))
+            distances = measured.between(first, second)
+        return ScorePair(groups, raw, used, worst_case_advantage(used, distances).value, value)
 
     if pair is not None:
         if (pair.groups, pair.labels) != (counts.groups, counts.labels):

@@ -582,8 +582,10 @@ class Monitor:
         lowest = self._values(lower, upper, distances).max()
         farthest = self._farthest(counts, np.array([plan.threshold(start)]))
         rule = upper_advantage_balanced if plan.label_balanced else upper_advantage_pure
-        disparity = [max(column) for column in zip(*farthest, strict=True)]
-        highest = max(rule(lower[:, a].tolist(), lower[:, b].tolist(), disparity) for a, b in plan.pairs)
+        highest = max(
+            rule(lower[:, a].tolist(), lower[:, b].tolist(), far)
+            for (a, b), far in zip(plan.pairs, farthest, strict=True)
+        )
         return AdvantageLimits(
             start, start * plan.window, Fraction(lowest), highest, tuple(map(tuple, distances.T.tolist())), farthest
         )
@@ -715,9 +717,11 @@ class Monitor:
     def _values(self, lower: Any, upper: Any, distances: Any) -> Any:
         """T1's least value for each pair of groups, shape (pairs, m)."""
         rule = _least_balanced if self.plan.label_balanced else _least_pure
-        disparity = distances.max(axis=1)
         return np.stack(
-            [rule(lower[:, a], upper[:, a], lower[:, b], upper[:, b], disparity) for a, b in self.plan.pairs]
+            [
+                rule(lower[:, a], upper[:, a], lower[:, b], upper[:, b], distances[:, p])
+                for p, (a, b) in enumerate(self.plan.pairs)
+            ]
         )
 
     def _measured(self, counts: NDArray[np.int64]) -> Floats:
@@ -725,13 +729,13 @@ class Monitor:
         hits, cells, groups = self._tables(counts)
         successes, trials = self._oriented(hits, cells)
         sums = (successes / np.maximum(trials, 1)).sum(axis=0) - 1
-        disparity = np.where((trials > 0).all(axis=0), sums, 0).max(axis=0).max(axis=1)
+        distances = np.where((trials > 0).all(axis=0), sums, 0).max(axis=0)
         marginals = cells / np.maximum(groups, 1)
         values = [
-            (disparity * (marginals[:, a] + marginals[:, b]) / 2).sum(axis=0)
+            (distances[:, p] * (marginals[:, a] + marginals[:, b]) / 2).sum(axis=0)
             if self.plan.label_balanced
-            else 1 - ((1 - disparity) * np.minimum(marginals[:, a], marginals[:, b])).sum(axis=0)
-            for a, b in self.plan.pairs
+            else 1 - ((1 - distances[:, p]) * np.minimum(marginals[:, a], marginals[:, b])).sum(axis=0)
+            for p, (a, b) in enumerate(self.plan.pairs)
         ]
         largest: Floats = np.max(values, axis=0)
         return largest

@@ -26,8 +26,8 @@ from fairbound.describe import (
     many_draws,
     not_covered,
     numbers,
-    own_disparity,
     percent,
+    priced_at,
     shown_point,
     verdict,
 )
@@ -132,12 +132,12 @@ def certify_page(
         f"{len(result.counts.outputs)} outputs, from {shown_names(sources[:MOST_ROWS])}{more}."
     )
     method = f"Value by {result.theorem}, {result.limits} (T9). {result.uniformity}"
-    own = own_disparity(result)
+    priced = priced_at(result)
     facts = [
         rows,
         method,
         label_shift(result),
-        *([] if own is None else [own]),
+        *([] if priced is None else [priced]),
         *facts_at_measured_rates(result, asked.floor),
         many_draws(result),
     ]

@@ -260,9 +260,13 @@ def certify_command(
         OnMissing, typer.Option(help="An empty (group, label) cell: an error, or the trivial disparity 1.")
     ] = OnMissing.ERROR,
     theorem: Annotated[
-        Theorem,
-        typer.Option(help="T1: the labels' disparities. T1b: each pair of groups at its own distance."),
-    ] = Theorem.T1,
+        Theorem | None,
+        typer.Option(
+            help="T1: each label's largest disparity of any two groups. T1b: that of the groups between "
+            "which mass moves (the default for pure worlds of a log with more than two groups).",
+            show_default=False,
+        ),
+    ] = None,
     method: Annotated[
         MethodName | None,
         typer.Option(
@@ -328,7 +332,7 @@ def certify_command(
 
         named = {
             "--game": game != GameName.LABELLED,
-            "--theorem": theorem != Theorem.T1,
+            "--theorem": theorem is not None,
             "--method": method is not None,
         }
         named |= {"--coq": coq is not None, "--report": report is not None}
@@ -377,7 +381,7 @@ def certify_command(
             label_balanced=label_balanced,
             confidence=confidence,
             on_missing=on_missing.value,
-            theorem=theorem.value,
+            theorem=None if theorem is None else theorem.value,
             method=None if method is None else method.value,
         )
         certificate = result.certificate() if out or report else None

@@ -27,8 +27,8 @@ from fairbound.describe import (
     many_draws,
     not_covered,
     numbers,
-    own_disparity,
     percent,
+    priced_at,
     shown_point,
     verdict,
 )
@@ -148,7 +148,7 @@ def print_certification(
         f"{result.counts.rows} rows, {len(result.counts.groups)} groups, {len(result.counts.labels)} labels; value by "
         f"{result.theorem}, {result.limits} (T9). {result.uniformity}",
         label_shift(result),
-        *([] if (own := own_disparity(result)) is None else [own]),
+        *([] if (priced := priced_at(result)) is None else [priced]),
         *facts_at_measured_rates(result, floor),
     ]
     measured: dict[str, Any] = result.measured

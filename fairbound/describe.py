@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from fairbound.bounds.alphabet import printable, shown_names
+from fairbound.bounds.alphabet import Symbol, printable, shown_names
 from fairbound.bounds.certify import Certification, PairResult
 from fairbound.bounds.counts import Counts
 from fairbound.bounds.exact import label_shift_reason, transport_bound
@@ -77,10 +77,23 @@ def t1b_point(result: Certification) -> Fraction:
     return max(transport_bound(pair.pair, result.disparities)[0].value for pair in result.pairs)
 
 
-def own_disparity(result: Certification) -> str | None:
-    """What T1b would measure, where T1 prices a pair at the disparity of groups outside it; None elsewhere."""
-    if result.theorem != "T1":
-        return None
+def priced_at(result: Certification) -> str | None:
+    """Which groups' disparities the value is made of, where a log has more than two groups; None elsewhere."""
+    if result.theorem == "T1b":
+        if len(result.counts.groups) == 2 or not result.estimated:
+            return None
+        table = "the table shows each label's largest of any two groups."
+        several = f"T1b prices each pair at the disparities between its own two groups; {table}"
+        if len(result.pairs) > 1 or len(result.counts.labels) > _MOST_NAMED or empty_cells_behind(result, result.worst):
+            return several
+        groups = result.worst.groups or ()
+        distances = result.disparities.between(*map(result.counts.group_index, groups))
+        named = ", ".join(
+            f"{float(distance):.4f} for label {shown_names([label])}"
+            for label, distance in zip(result.counts.labels, distances, strict=True)
+        )
+        first, second = (shown_names([group]) for group in groups)
+        return f"The disparities between {first} and {second}, at which T1b prices them, are {named}; {table}"
     own = t1b_point(result)
     if own == result.point:
         return None
@@ -131,11 +144,19 @@ def numbers(result: Certification) -> list[tuple[str, Fraction | None, Fraction]
     return rows + advantages(result)
 
 
+def empty_cells_behind(
+    result: Certification | ScoreCertification, pair: PairResult | ScorePair
+) -> list[tuple[Symbol, Symbol]]:
+    """(group, label) cells without rows that the value of a pair of worlds may depend on."""
+    priced_alone = pair.groups is not None and (isinstance(result, ScoreCertification) or result.theorem == "T1b")
+    return [cell for cell in result.counts.missing_cells() if not priced_alone or cell[0] in (pair.groups or ())]
+
+
 def advantages(result: Certification | ScoreCertification) -> list[tuple[str, Fraction | None, Fraction]]:
     """The same of the advantage for every pair of worlds, and the largest of several."""
-    empty = {label for _, label in result.counts.missing_cells()}
 
     def measured(pair: PairResult | ScorePair) -> bool:
+        empty = {label for _, label in empty_cells_behind(result, pair)}
         # Labels without matched mass do not enter the value.
         return not any(m and y in empty for y, m in zip(result.counts.labels, pair.pair.moved, strict=True))
 

@@ -9,7 +9,7 @@ from fairbound.bounds.certify import Certification, PairResult
 from fairbound.bounds.errors import NumberError
 from fairbound.bounds.noise import noise_floor
 from fairbound.bounds.rational import to_fraction
-from fairbound.describe import above, label_shift_floor, percent, t1b_point
+from fairbound.describe import above, empty_cells_behind, label_shift_floor, percent, t1b_point
 
 
 def assert_advantage_below(result: Certification, limit: float | str | Fraction) -> None:
@@ -57,7 +57,7 @@ def explanation(result: Certification, limit: Fraction) -> str:
     return (
         f"the advantage is certified to be at most {above(result.upper)} ({percent(result.confidence)} confidence), "
         f"above the limit {float(limit):g}: {balance}{result.game.name} game, {pair.name}, {result.theorem}, "
-        f"{result.counts.rows} rows.\n{_driver(result, pair)} {_remedy(result, limit)}"
+        f"{result.counts.rows} rows.\n{_driver(result, pair)} {_remedy(result, pair, limit)}"
     )
 
 
@@ -93,11 +93,11 @@ def _driver(result: Certification, pair: PairResult) -> str:
     )
 
 
-def _remedy(result: Certification, limit: Fraction) -> str:
+def _remedy(result: Certification, pair: PairResult, limit: Fraction) -> str:
     """What to do, by what stands in the way: base rates, empty cells, disparity, or sampling error."""
     if (reason := label_shift_floor(result, limit)) is not None:
         return reason
-    if result.counts.missing_cells():
+    if empty_cells_behind(result, pair):
         return "Cells without rows count as disparity 1: add rows to them, or leave the group or label out."
     if result.point > limit:
         if result.theorem == "T1":

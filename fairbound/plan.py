@@ -274,7 +274,7 @@ def print_plan(table: PlanTable, console: Console | None = None) -> None:
         grid.add_row(plan.method, *cells, style="bold" if plan is asked else "")
     console.print(grid)
     facts = [
-        f"T1's value at the planned rates is {float(asked.value):.4f}.",
+        f"{asked.result.theorem}'s value at the planned rates is {float(asked.value):.4f}.",
         noise_floor_sentence(table.floor),
         result.uniformity,
     ]

@@ -410,6 +410,7 @@ def print_scores(
         + f"; value by T7, {result.number} bands and limits (Dvoretzky-Kiefer-Wolfowitz-Massart or exact; "
         "Clopper-Pearson).",
         label_shift(result),
+        *([_OWN_DISTANCES] if len(result.counts.groups) > 2 and result.pairs[0].groups is not None else []),
         *([empty_cells(result.counts)] if empty else []),
     ]
     if hard is not None:
@@ -422,6 +423,9 @@ def print_scores(
     print_gate(console, result.upper, limit, certificate)
 
 
+_OWN_DISTANCES = (
+    "Each pair is priced at the distances between its own two groups; the table shows each label's largest of any two."
+)
 STATEMENT = sentence(LABELS_SAY_NOTHING)
 
 

@@ -38,20 +38,22 @@ PAIR = CompositionPair.from_dict(
 )
 SEPARATE = {"method": "clopper-pearson"}
 CASES = {
-    "worst pure pair": SEPARATE,
+    "worst pure pair": {"theorem": "T1", **SEPARATE},
     "one pure pair": {"pure": ("F", "M"), **SEPARATE},
-    "label-balanced": {"label_balanced": True, "game": "correctness", **SEPARATE},
+    "label-balanced": {"label_balanced": True, "game": "correctness", "theorem": "T1", **SEPARATE},
     "pairwise": {"theorem": "T1b", "game": "unlabelled", **SEPARATE},
     "given": {"pair": PAIR, **SEPARATE},
     "given, pairwise, label-balanced": {"pair": PAIR, "theorem": "T1b", "label_balanced": True},
 }
 # What the joint methods write is changed number by number in test_deviances.
 JOINT = {
-    "fisher": {},
+    "fisher": {"theorem": "T1"},
     "fisher, T1b": {"theorem": "T1b"},
-    "fisher, label-balanced": {"label_balanced": True},
+    "fisher, label-balanced": {"label_balanced": True, "theorem": "T1"},
+    "fisher, label-balanced, T1b": {"label_balanced": True},
     "fisher, given": {"pair": PAIR},
-    "relative entropy": {"method": "relative-entropy"},
+    "relative entropy": {"method": "relative-entropy", "theorem": "T1"},
+    "relative entropy, T1b": {"method": "relative-entropy"},
     "relative entropy, given": {"method": "relative-entropy", "pair": PAIR},
     "smallest": {"method": "smallest"},
 }

@@ -148,16 +148,23 @@ def test_touching_points_are_the_best(exact):
         assert best - 1e-9 <= float(bound) <= best + 1e-3 * ratio
 
 
-def test_few_and_many_outputs_are_priced_alike(monkeypatch):
+# A model that nearly always shows one of few outputs: the best event has all rows of a group, or none.
+CERTAIN = Counts(
+    ("a", "b"), (0, 1), (0, 1, 2, 3), (((740, 74, 0, 0), (84, 0, 1, 129)), ((735, 8, 15, 171), (0, 35, 0, 511)))
+)
+
+
+@pytest.mark.parametrize("table", [OUTPUTS, CERTAIN], ids=["spread", "certain"])
+def test_few_and_many_outputs_are_priced_alike(table):
     """The tangent form against all events one by one: never smaller than what randomised events give, and close."""
-    table = OUTPUTS
-    pairs = [(0, 1)]
-    ratios = np.array([[0.5, 3.0, 12.0, 40.0]] * 2)
-    events = Prices(table, pairs, tails=False)
-    few = [[float(knot.value) for knot in label] for label in events.knots(list(ratios))]
-    monkeypatch.setattr(check, "MOST_EVENT_OUTPUTS", 2)
-    relaxed = Prices(table, pairs, tails=False)
-    many = [[float(knot.value) for knot in label] for label in relaxed.knots(list(ratios))]
+    ratios = [np.array([0.5, 3.0, 12.0, 20.0, 40.0])] * 2
+    few, many = (
+        [
+            [float(knot.value) for knot in label]
+            for label in Prices(table, [(0, 1)], by_event=by_event, tails=False).knots(ratios)
+        ]
+        for by_event in (True, False)
+    )
     assert np.all(np.array(many) >= np.array(few) - 1e-9)
     assert np.allclose(many, few, rtol=0.02, atol=2e-3)
 
@@ -403,7 +410,8 @@ def everything():
     return {
         "fisher": (TABLE, {}),
         "fisher, three labels": (WIDE, {"pure": ("a", "b")}),
-        "fisher, T1b": (THREE, {"theorem": "T1b"}),
+        "fisher, T1": (THREE, {"theorem": "T1"}),
+        "fisher, T1b": (THREE, {}),
         "fisher, label-balanced": (TABLE, {"label_balanced": True}),
         "fisher, given": (THREE, {"pair": pair_of(THREE)}),
         "fisher, seven outputs": (seven_outputs(), {}),
@@ -497,7 +505,7 @@ def test_the_share_of_the_error_for_marginals_cannot_be_chosen_after_the_fact():
 def test_knots_that_take_too_long_are_refused():
     stored = [[["1", []]] * 2]
     with pytest.raises(CheckError, match="too long"):
-        check._read_knots(stored, [[[1] * 6] * 1000], [(0, 1)] * 499_500, "fisher", "knots", [0])
+        check._read_knots(stored, [[[1] * 6] * 1000], [(0, 1)] * 499_500, "fisher", True, "knots", [0])
 
 
 # What the methods promise of each other.
@@ -514,6 +522,66 @@ def test_names_do_not_matter(method, options):
     first = certify_counts(OUTPUTS, method=method, **options).upper
     second = certify_counts(relabelled(OUTPUTS, (1, 0), (1, 0), (2, 0, 1)), method=method, **options).upper
     assert abs(first - second) < F(1, 10**6)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("label_balanced", [False, True])
+def test_a_pure_pair_is_about_its_own_two_groups(method, label_balanced):
+    """T1b for a pure pair is T1 on the log of the two groups alone, and the default where there are more."""
+    table = Counts(
+        ("a", "b", "c"),
+        (0, 1),
+        (0, 1, 2),
+        (((70, 10, 9), (6, 19, 3)), ((50, 12, 4), (10, 35, 8)), ((3, 12, 40), (30, 9, 1))),
+    )
+    options = {"method": method, "label_balanced": label_balanced}
+    whole = certify_counts(table, pure=("a", "b"), **options)
+    assert whole.theorem == "T1b"
+    assert certify_counts(table, **options).theorem == "T1b"
+    alone = certify_counts(table.select((0, 1)), **options)
+    assert alone.theorem == "T1"
+    assert whole.point == alone.point
+    # Other groups take part in no deviance that this pair pays for, but in separate limits and in the ball they do.
+    if method == "fisher" and not label_balanced:
+        assert abs(whole.upper - alone.upper) < F(1, 10**4)
+    else:
+        assert whole.upper >= alone.upper - F(1, 10**4)
+    priced = certify_counts(table, pure=("a", "b"), theorem="T1", **options)
+    assert priced.point > whole.point
+    assert priced.upper > whole.upper
+    assert whole.measured == alone.measured
+
+
+def test_the_default_for_given_worlds_and_for_two_groups_is_t1():
+    assert certify_counts(THREE, pair=pair_of(THREE)).theorem == "T1"
+    assert certify_counts(TABLE).theorem == "T1"
+
+
+@pytest.mark.parametrize("label_balanced", [False, True])
+def test_pairs_too_many_for_tails_are_priced_by_relative_entropy(monkeypatch, label_balanced):
+    tails = certify_counts(THREE, label_balanced=label_balanced)
+    monkeypatch.setattr(check, "MOST_OWN_STEPS", 0)
+    entropies = certify_counts(THREE, label_balanced=label_balanced)
+    assert len(entropies.pairs[0].deviance.knots[0][0].points[0]) == 4
+    for one, other in zip(tails.pairs, entropies.pairs, strict=True):
+        assert one.upper < other.upper < one.upper + F(1, 8)
+    assert entropies.certificate().verified
+
+
+def test_many_groups_share_their_prices(monkeypatch):
+    monkeypatch.setattr(certify, "MOST_OWN_GROUPS", 2)
+    assert certify_counts(THREE).theorem == "T1"
+    assert certify_counts(THREE, pure=("a", "c")).theorem == "T1b"
+
+
+def test_own_price_functions_hold_two_groups():
+    data = json.loads(json.dumps(certify_counts(THREE).certificate().data))
+    points = data["pairs"][0]["knots"][0][0][1]
+    assert len(points) == 2
+    points.append(points[-1])
+    data["digest"] = check.digest(data)
+    with pytest.raises(CheckError, match=r"pairs\[0\]\.knots"):
+        check.check(data)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -80,9 +80,8 @@ def test_more_groups_cost_rows_and_the_game_does_not_matter():
     assert len(games) == 1
     three = Design.of(groups=3, rates=[["0.9", "0.1"], ["0.8", "0.2"], ["0.5", "0.5"]])
     assert three.value(label_balanced=True) == F(2, 5)
-    assert three.value(pure=("0", 1), label_balanced=True) == F(
-        2, 5
-    )  # T1 prices at the largest disparity of all pairs.
+    # A pair is planned at the disparity of its own two groups (T1b).
+    assert three.value(pure=("0", 1), label_balanced=True) == F(1, 10)
 
 
 def test_a_pilot_is_planned_at_its_own_size():

@@ -146,6 +146,13 @@ def test_more_groups_and_a_given_pair():
     result = certify_score_counts(counted)
     assert [pair.groups for pair in result.pairs] == [("A", "B"), ("A", "C"), ("B", "C")]
     assert result.point == max(pair.point for pair in result.pairs)
+    # Each pair is priced at the distances of its own two groups: as if the log held no other.
+    for pair in result.pairs:
+        own = np.isin(group, pair.groups)
+        alone = certify_score_counts(count(group[own], label[own], score[own]))
+        assert pair.point == alone.point
+        assert pair.upper >= alone.upper
+    assert min(pair.point for pair in result.pairs) < result.point
     pair = CompositionPair.from_dict(
         {"world_0": {"A": {"0": "1/2", "1": "1/4"}, "B": {"0": "1/4"}}, "world_1": {"C": {"0": "3/4", "1": "1/4"}}},
         counted.counts.groups,

@@ -336,7 +336,7 @@ def test_limits_enclose_the_measured_and_the_true_value(shape, label_balanced):
     distances = {(a, b): abs(rates[a] - rates[b]).sum(axis=1) / 2 for a, b in plan.pairs}
     disparity = np.max(list(distances.values()), axis=0)
     rule = balanced_value if label_balanced else pure_value
-    truth = max(rule(marginals[a], marginals[b], disparity) for a, b in plan.pairs)
+    truth = max(rule(marginals[a], marginals[b], distances[a, b]) for a, b in plan.pairs)
     monitor, width = Monitor(plan), []
     for size in (50, 1950, 4000, 60_000):
         monitor.update(generator.choice(plan.cells, size=size, p=probabilities))

@@ -243,12 +243,18 @@ def test_a_third_groups_disparity_is_named(run, tmp_path):
     for group, fired in (("a", 20), ("b", 30), ("c", 80)):
         lines += [f"{y},{int(i < fired)},{group}" for y in (0, 1) for i in range(100)]
     path.write_text("\n".join(lines))
-    status, text, _ = run("certify", path, "--pure", "a", "b")
-    told = " ".join(text.split())
+    own = json.loads(run("certify", path, "--pure", "a", "b", "--json")[1])
+    assert own["exact"]["advantage"]["point"] == "1/10"
+    assert own["advantage"]["theorem"] == "T1b"
+    points = [
+        json.loads(run("certify", path, "--json", *more)[1])["pairs"][0]["point"] for more in ((), ("--theorem", "T1"))
+    ]
+    assert points == [0.1, 0.6]
+    status, text, _ = run("certify", path, "--pure", "a", "b", "--theorem", "T1")
     assert status == 0
-    assert "0.1000 in place of 0.6000 at the measured rates" in told
-    assert "in place of" not in " ".join(run("certify", path, "--pure", "a", "b", "--theorem", "T1b")[1].split())
-    assert "in place of" not in " ".join(run("certify", path, "--pure", "a", "c")[1].split())
+    assert "0.1000 in place of 0.6000 at the measured rates" in " ".join(text.split())
+    for more in (("--pure", "a", "b"), ("--pure", "a", "c", "--theorem", "T1")):
+        assert "in place of" not in " ".join(run("certify", path, *more)[1].split())
 
 
 def test_unwritable_certificates_are_errors(run, log, tmp_path):
@@ -290,10 +296,14 @@ def test_version_and_help(run):
 def test_what_an_empty_cell_leaves_unmeasured_is_a_dash(run, tmp_path):
     path = tmp_path / "m.csv"
     path.write_text("label,prediction,group\n" + "0,0,F\n0,0,M\n1,1,M\n1,0,M\n0,1,K\n1,1,K\n" * 5)
-    status, out, _ = run("certify", path, "--on-missing", "vacuous")
-    measured = {line[:26].strip(): line[26:].split()[0] for line in out.splitlines()[:20] if "." in line[26:]}
+
+    def table(*options):
+        status, out, _ = run("certify", path, "--on-missing", "vacuous", *options)
+        assert status == 0
+        return {line[:26].strip(): line[26:].split()[0] for line in out.splitlines()[:20] if "." in line[26:]}, out
+
+    measured, out = table("--theorem", "T1")
     words = " ".join(out.split())
-    assert status == 0
     assert measured["disparity of label 0"] == "1.0000"
     assert measured["disparity of label 1"] == "-"
     assert measured["equalized odds difference"] == "-"
@@ -303,6 +313,10 @@ def test_what_an_empty_cell_leaves_unmeasured_is_a_dash(run, tmp_path):
     assert measured["advantage, worst pair"] == "-"
     assert "Without rows: group F, label 1. What depends on them was not measured" in words
     assert "perfectly fair model" not in words
+    # By T1b no pair depends on the empty cell.
+    own, _ = table()
+    assert own["disparity of label 1"] == "-"
+    assert not {own[f"advantage, {name}"] for name in ("F / M", "K / M", "worst pair")} & {"-"}
 
 
 def test_names_with_a_comma_are_declared_in_quotes(run, tmp_path):

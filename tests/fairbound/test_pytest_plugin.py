@@ -168,17 +168,17 @@ FAIR = ((500, 500), (300, 300))
 
 def test_the_reason_names_what_drives_the_bound():
     three = table(FAIR, ((500, 500), (330, 270)), ((400, 600), (300, 300)))
-    result = certify_counts(three, label_balanced=True)
+    result = certify_counts(three, label_balanced=True, theorem="T1")
     text = explanation(result, F(1, 20))
     # T1 prices label 0 at its largest distance, 1/10, whichever two groups are compared.
     assert result.disparities.per_label == (F(1, 10), F(1, 20))
     assert re.search(r"label 0 makes up 0\.06\d\d \(its predictions differ by 0\.1000 between [FM] and N\)", text)
     assert "more rows do not help" in text
     assert text.count("\n") == 1
-    pair = certify_counts(three, label_balanced=True, pure=("F", "M"))
+    pair = certify_counts(three, label_balanced=True, theorem="T1", pure=("F", "M"))
     assert "(T1b, never above T1) the measured value is 0.0187" in explanation(pair, F(1, 25))
     assert "T1b" not in explanation(pair, F(1, 100))
-    own = certify_counts(three, label_balanced=True, theorem="T1b", pure=("F", "M"))
+    own = certify_counts(three, label_balanced=True, pure=("F", "M"))
     text = explanation(own, F(1, 100))
     assert f"label 1 makes up {3 / 160:.4f} (its predictions differ by 0.0500 between F and M)" in text
 
@@ -191,9 +191,12 @@ def test_the_reason_says_what_to_do():
     shifted = certify_counts(table(FAIR, ((100, 100), (700, 700))))
     assert "no fairness constraint can certify this game" in explanation(shifted, F(1, 5))
     # T1 prices label 1 at 1 for F and N too, because M has no rows there.
-    empty = certify_counts(table(FAIR, ((500, 500), (0, 0)), FAIR), pure=("F", "N"), on_missing="vacuous")
+    options = {"counts": table(FAIR, ((500, 500), (0, 0)), FAIR), "pure": ("F", "N"), "on_missing": "vacuous"}
+    empty = certify_counts(theorem="T1", **options)
     assert "(group M has no rows there, which counts as disparity 1)" in explanation(empty, F(1, 100))
     assert "add rows to them" in explanation(empty, F(1, 100))
+    # By T1b the pair does not depend on M.
+    assert "too small for this limit" in explanation(certify_counts(**options), F(1, 100))
     given = CompositionPair.from_dict({"world_0": {"F": {"0": 1}}, "world_1": {"M": {"0": 1}}}, ("F", "M"), (0, 1))
     assert "the given pair" in explanation(certify_counts(table(FAIR, FAIR), pair=given), F(1, 100))
 
