@@ -27,6 +27,7 @@ _HOMES = {
     "Witness": "exact",
     "PairedCounts": "two_models",
     "RowPlan": "planning",
+    "ScoreBins": "games",
     "ScoreCertification": "scores",
     "ScoreCounts": "scores",
     "TwoModelCertification": "two_models",
@@ -80,6 +81,7 @@ if TYPE_CHECKING:
     from fairbound.bounds.exact import witness as witness
     from fairbound.bounds.exact import worst_case_advantage as worst_case_advantage
     from fairbound.bounds.games import Game as Game
+    from fairbound.bounds.games import ScoreBins as ScoreBins
     from fairbound.bounds.games import accuracy_gap as accuracy_gap
     from fairbound.bounds.games import get_game as get_game
     from fairbound.bounds.information import Information as Information

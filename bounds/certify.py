@@ -265,16 +265,19 @@ class Certification:
                 proof[name] = str(getattr(limits, name))
             proof["multipliers"] = [str(v) for v in limits.multipliers]
             proof["knots"] = _knots(limits.knots)
+        claim: dict[str, Any] = {
+            "game": self.game.name,
+            "label_balanced": self.label_balanced,
+            "theorem": self.theorem,
+            "confidence": str(self.confidence),
+            "compositions": "estimated" if self.estimated else "given",
+        }
+        if (bins := self.game.bins) is not None:
+            claim["bins"] = {"column": bins.column, "low": str(bins.low), "high": str(bins.high)}
         disparity = zip(self.counts.labels, self.disparities.per_label, self.upper_disparities.per_label, strict=True)
         return Certificate.seal(
             {
-                "claim": {
-                    "game": self.game.name,
-                    "label_balanced": self.label_balanced,
-                    "theorem": self.theorem,
-                    "confidence": str(self.confidence),
-                    "compositions": "estimated" if self.estimated else "given",
-                },
+                "claim": claim,
                 "counts": self.counts.to_dict(),
                 "rows": self.counts.rows,
                 "on_missing": self.on_missing,

@@ -44,6 +44,7 @@ MOST_EVENT_OUTPUTS = 6
 MOST_EVENTS = 640
 MOST_OWN_STEPS = 3 * 10**7
 MAX_VARIABLES = 6
+MAX_NAME = 1000
 PAIR_ENTRIES = ("label_shift", "moved", "distance", "plan", "point", "upper")
 MAX_KNOTS = 64
 LIMITS_SHARE, LIMITS_SHARE_RAW = Fraction(1, 10), Fraction(1, 2)
@@ -637,8 +638,8 @@ def _check(data: dict[str, Any]) -> str:
         fail("schema", f"is not {SCHEMA!r}")
 
     claim = data["claim"]
-    if set(claim) != {"game", "label_balanced", "theorem", "confidence", "compositions"}:
-        fail("claim", "has other entries than game, label_balanced, theorem, confidence, compositions")
+    if set(claim) - {"bins"} != {"game", "label_balanced", "theorem", "confidence", "compositions"}:
+        fail("claim", "has other entries than game, label_balanced, theorem, confidence, compositions and maybe bins")
     if claim["game"] not in _GAMES or claim["theorem"] not in ("T1", "T1b"):
         fail("claim", "names an unknown game or theorem")
     if type(claim["label_balanced"]) is not bool or claim["compositions"] not in ("estimated", "given"):
@@ -655,6 +656,7 @@ def _check(data: dict[str, Any]) -> str:
     )
     if type(labels[0]) is not type(outputs[0]):
         fail("counts", "has labels and outputs of different kinds")
+    shown = f"outputs {_listed(outputs)}" if "bins" not in claim else _binned(claim, outputs)
     table = data["counts"]["table"]
     if len(groups) < 2 or len(labels) < 2 or len(outputs) < 2:
         fail("counts", "needs at least two groups, two labels and two outputs")
@@ -875,12 +877,28 @@ def _check(data: dict[str, Any]) -> str:
         subject = "the pure populations " + ", ".join(named[:6]) + (f" and {len(named) - 6} more" if named[6:] else "")
     return (
         f"{'label-balanced ' if balanced else ''}{claim['game']} game, {claim['theorem']}, {data['rows']} rows, labels "
-        f"{_listed(labels)}, outputs {_listed(outputs)}: with confidence {_decimal(confidence)} the advantage of every "
+        f"{_listed(labels)}, {shown}: with confidence {_decimal(confidence)} the advantage of every "
         f"test is at most {_decimal_above(max(uppers))} for {subject} (at the measured rates: {float(max(points)):.6g})"
         + ("; cells without rows count as disparity 1." if data["on_missing"] == "vacuous" else ".")
-        + " Method and level must have been chosen before the log was seen. Not covered: shadow models, scores, "
-        "several draws."
+        + f" Method and level must have been chosen before the log was seen. Not covered: shadow models, "
+        f"{'scores' if 'bins' not in claim else 'scores seen more finely'}, several draws."
     )
+
+
+def _binned(claim: dict[str, Any], outputs: list[Any]) -> str:
+    """What the outputs are, where they are bins of a score."""
+    bins = claim["bins"]
+    _entries(bins, {"column", "low", "high"}, "claim.bins")
+    column, low, high = bins["column"], *(fraction(bins[end], f"claim.bins.{end}", _SHORT) for end in ("low", "high"))
+    if type(column) is not str or not 0 < len(column) <= MAX_NAME:
+        fail("claim.bins.column", f"must be a text of 1 to {MAX_NAME} characters")
+    if low >= high:
+        fail("claim.bins", f"from {low} to {high} is no interval")
+    if claim["game"] == "correctness":
+        fail("claim.game", "is correctness, but no bin of scores is correct")
+    if [str(output) for output in outputs] != [str(position) for position in range(len(outputs))]:
+        fail("counts.outputs", f"are not 0 to {len(outputs) - 1}, the bins' positions")
+    return f"outputs {len(outputs)} bins of equal width of {column!r} from {_decimal(low)} to {_decimal(high)}"
 
 
 def _read_knots(

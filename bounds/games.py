@@ -23,6 +23,27 @@ NOT_COVERED = (
 
 
 @dataclass(frozen=True)
+class ScoreBins:
+    """
+    Bins of equal width, fixed beforehand, that stand for a score: the outputs 0, 1, ... of a game.
+
+    Attributes
+    ----------
+    column : str
+        What the score is called.
+    number : int
+        Of the bins.
+    low, high : Fraction
+        Where they begin and end.
+    """
+
+    column: str
+    number: int
+    low: Fraction
+    high: Fraction
+
+
+@dataclass(frozen=True)
 class Game:
     """
     A distribution inference game with one draw.
@@ -42,6 +63,8 @@ class Game:
         What has to hold for a bound in this game to say anything.
     not_covered : tuple of str
         Adversaries outside the game.
+    bins : ScoreBins or None
+        What the outputs are, where they are bins of a score.
     """
 
     name: str
@@ -49,6 +72,7 @@ class Game:
     view: Callable[[Symbol, Symbol], Hashable]
     assumptions: tuple[str, ...] = (SHARED_CONDITIONALS,)
     not_covered: tuple[str, ...] = NOT_COVERED
+    bins: ScoreBins | None = None
 
     def advantage(self, pair: CompositionPair, channel: Channel) -> Fraction:
         """

@@ -358,7 +358,7 @@ def certify_command(
         return
     if score is not None and bins is not None:
         ends = score_range or (0.0, 1.0)
-        seen: str | Game = scores.binned_game(game.value, bins, ends)
+        seen: str | Game = scores.binned_game(game.value, score, bins, ends)
         counts = scores.count_bins_file(files, score=score, bins=bins, score_range=ends, **columns)
     else:
         seen = game.value

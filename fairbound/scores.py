@@ -19,8 +19,8 @@ from fairbound.bounds.certify import Certification, certify_counts
 from fairbound.bounds.counting import cross_tabulate
 from fairbound.bounds.counts import Counts
 from fairbound.bounds.errors import FairboundError, FileFormatError, NumberError, UnknownColumnError
-from fairbound.bounds.games import NOT_COVERED, Game, get_game
-from fairbound.bounds.rational import float_above
+from fairbound.bounds.games import NOT_COVERED, Game, ScoreBins, get_game
+from fairbound.bounds.rational import float_above, to_fraction
 from fairbound.bounds.scores import (
     LABELS_SAY_NOTHING,
     ScoreCertification,
@@ -429,7 +429,7 @@ _OWN_DISTANCES = (
 STATEMENT = sentence(LABELS_SAY_NOTHING)
 
 
-def binned_game(game: str, bins: int, score_range: tuple[float, float]) -> Game:
+def binned_game(game: str, score: str, bins: int, score_range: tuple[float, float]) -> Game:
     """
     A game in which the output is a bin of the score.
 
@@ -437,6 +437,8 @@ def binned_game(game: str, bins: int, score_range: tuple[float, float]) -> Game:
     ----------
     game : str
         ``"labelled"`` or ``"unlabelled"``.
+    score : str
+        Name of the score.
     bins, score_range
         As for `count_bins`.
 
@@ -450,7 +452,12 @@ def binned_game(game: str, bins: int, score_range: tuple[float, float]) -> Game:
     sees = {"labelled": f"{seen} and the true label", "unlabelled": f"{seen} alone"}
     shadow_models, _, draws = NOT_COVERED
     finer = "an adversary who sees the score more finely than in these bins, or parameters of the model"
-    return replace(get_game(game), sees=sees[game], not_covered=(shadow_models, finer, draws))
+    return replace(
+        get_game(game),
+        sees=sees[game],
+        not_covered=(shadow_models, finer, draws),
+        bins=ScoreBins(score, bins, to_fraction(low), to_fraction(high)),
+    )
 
 
 def binned(bins: int, score_range: tuple[float, float]) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from fractions import Fraction
 from math import comb
 
@@ -14,10 +16,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairbound.bounds import Certificate, CompositionPair, Counts, certify_counts, check
+from fairbound.bounds import Certificate, CompositionPair, Counts, ScoreBins, certify_counts, check
 from fairbound.bounds.check import CheckError, tail_upper_bound
 from fairbound.bounds.confidence import lower_limits
 from fairbound.bounds.errors import CertificateError
+from fairbound.bounds.games import LABELLED
 from fairbound.testing import composition_pairs, simplex_points
 from fairbound.testing import counts as tables
 
@@ -410,3 +413,44 @@ def test_writing_and_reading_keeps_the_certificate(tmp_path):
     assert not list(tmp_path.glob("*.partial"))
     with pytest.raises(CertificateError, match="cannot read"):
         Certificate.read(tmp_path / "absent.json")
+
+
+BINS = ScoreBins("risk", 2, F(-1, 3), F(5, 2))
+
+
+def test_bins_of_a_score_are_told():
+    for labels in ((0, 1), ("no", "yes")):
+        outputs = (0, 1) if labels == (0, 1) else ("0", "1")
+        counts = Counts(("F", "M"), labels, outputs, (((30, 10), (6, 19)), ((20, 12), (10, 35))))
+        certificate = certify_counts(counts, game=replace(LABELLED, bins=BINS)).certificate()
+        assert "outputs 2 bins of equal width of 'risk' from -0.3333333334 to 2.5: with" in certificate.verified
+        assert "scores seen more finely" in certificate.verified
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"claim.bins.column": ""}, "claim.bins.column: must be a text"),
+        ({"claim.bins.column": "x" * 1001}, "claim.bins.column: must be a text"),
+        ({"claim.bins.column": 3}, "claim.bins.column: must be a text"),
+        ({"claim.bins.low": "5/2"}, "claim.bins: from 5/2 to 5/2 is no interval"),
+        ({"claim.bins.high": 1.5}, "claim.bins.high"),
+        ({"claim.bins": {}}, "claim.bins: must have the entries"),
+        ({"claim.bins": None}, "claim.bins: must have the entries"),
+        ({"claim.game": "correctness"}, "no bin of scores is correct"),
+        ({"counts.outputs": [1, 2]}, "counts.outputs: are not 0 to 1"),
+        ({"claim.more": 1}, "claim: has other entries"),
+    ],
+)
+def test_bins_that_are_none_are_refused(changes, message):
+    counts = Counts(("F", "M"), (0, 1), (0, 1), (((30, 10), (6, 19)), ((20, 12), (10, 35))))
+    data = json.loads(json.dumps(certify_counts(counts, game=replace(LABELLED, bins=BINS)).certificate().data))
+    for path, value in changes.items():
+        *parents, last = path.split(".")
+        place = data
+        for name in parents:
+            place = place[name]
+        place[last] = value
+    data["digest"] = check.digest(data)
+    with pytest.raises(CheckError, match=re.escape(message)):
+        check.check(data)

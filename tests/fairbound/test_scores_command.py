@@ -165,7 +165,7 @@ def test_bins_take_the_ordinary_road(run, log, frame, tmp_path):
     assert data["exact"]["advantage"]["point"] == str(certify_counts(counts, method="clopper-pearson").point)
     assert data["score"] == {"column": "risk", "bins": 5, "range": [0.0, 1.0]}
     assert "says nothing" in data["statement"]
-    assert run("check", certificate)[0] == 0
+    assert "outputs 5 bins of equal width of 'risk' from 0 to 1:" in run("check", certificate)[1]
     assert "Outputs are the bins 0 to 4 of equal width on 0 to 2" in run(*command, "--score-range", 0, 2)[1]
 
 
