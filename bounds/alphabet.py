@@ -102,7 +102,8 @@ def not_integral(value: Any, role: str) -> ScoresError:
     """The error for a number that is no category."""
     return ScoresError(
         f"{role} holds {value}: a score or measurement, not a category; threshold or bin it first "
-        "(a bound for hard labels says nothing about an adversary who sees scores; for that one: --score)."
+        "(a bound for hard labels says nothing about an adversary who sees scores; for that one: --score, "
+        "certify_scores)."
     )
 
 

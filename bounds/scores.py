@@ -358,9 +358,11 @@ def check_bins(bins: int, low: float, high: float) -> None:
         If there are not 2 to `MAX_BINS` bins, or the range is no interval.
     """
     if not 2 <= bins <= MAX_BINS:
-        raise NumberError(f"{bins} bins; give a number from 2 to {MAX_BINS} (--bins).")
+        raise NumberError(f"{bins} bins; give a number from 2 to {MAX_BINS} (--bins, bins=).")
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise NumberError(f"the scores' range {low:g} to {high:g} is no interval; give --score-range LOW HIGH.")
+        raise NumberError(
+            f"the scores' range {low:g} to {high:g} is no interval; give --score-range LOW HIGH (score_range=)."
+        )
 
 
 def outside_range(value: float, low: float, high: float, role: str) -> NumberError:

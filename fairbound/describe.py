@@ -206,8 +206,8 @@ def label_shift_floor(result: Certification, limit: Fraction) -> str | None:
         return None
     return (
         f"The label shift of {printable(result.worst.name)} alone is {float(shift):.4f}, above the limit "
-        f"{float(limit):g}: no fairness constraint can certify this game. The label-balanced game (--label-balanced) "
-        "asks what the model adds."
+        f"{float(limit):g}: no fairness constraint can certify this game. The label-balanced game (--label-balanced, "
+        "label_balanced=True) asks what the model adds."
     )
 
 

@@ -220,7 +220,8 @@ def _read(paths: Sequence[Path], columns: Columns, progress: Callable[[int, int]
             elif part.columns != tally.columns:
                 raise FileFormatError(
                     f"{path.name} has {part.columns}, but {named_by} has {tally.columns}; name the columns of logs by "
-                    "--label, --prediction and --group, and count all shards from columns of the same names."
+                    "--label, --prediction and --group (label=, prediction=, group=), and count all shards from "
+                    "columns of the same names."
                 )
             else:
                 tally.merge(part)

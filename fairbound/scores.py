@@ -49,8 +49,8 @@ class ScoreColumns(Columns):
 
     @property
     def options(self) -> tuple[str, ...]:
-        """What names each column on the command line."""
-        return (*("--group" for _ in self.groups), "--label", "--score")
+        """What names each column on the command line, and in Python."""
+        return (*("--group (group=)" for _ in self.groups), "--label (label=)", "--score (score=)")
 
     def __str__(self) -> str:
         groups = ", ".join(map(repr, self.groups))

@@ -49,7 +49,7 @@ class Columns:
 
     def __post_init__(self) -> None:
         if not self.groups:
-            raise UnknownColumnError("no column of a sensitive attribute is named; name one by --group.")
+            raise UnknownColumnError("no column of a sensitive attribute is named; name one by --group (group=).")
         if len(set(self.names)) < len(self.names):
             n = {3: "three"}.get(len(self.names), str(len(self.names)))
             raise UnknownColumnError(f"{self} must be {n} different columns.")
@@ -66,8 +66,8 @@ class Columns:
 
     @property
     def options(self) -> tuple[str, ...]:
-        """What names each column on the command line."""
-        return (*("--group" for _ in self.groups), "--label", "--prediction")
+        """What names each column on the command line, and in Python."""
+        return (*("--group (group=)" for _ in self.groups), "--label (label=)", "--prediction (prediction=)")
 
     def roles(self, where: str = "") -> tuple[str, ...]:
         """What error messages call the columns, of one file if `where` names it."""

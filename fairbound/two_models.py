@@ -43,8 +43,9 @@ class TwoModelColumns(Columns):
 
     @property
     def options(self) -> tuple[str, ...]:
-        """What names each column on the command line."""
-        return (*("--group" for _ in self.groups), "--label", "--model-0", "--model-1")
+        """What names each column on the command line, and in Python."""
+        models = ("--model-0 (model_0=)", "--model-1 (model_1=)")
+        return (*("--group (group=)" for _ in self.groups), "--label (label=)", *models)
 
     def __str__(self) -> str:
         groups = ", ".join(map(repr, self.groups))
@@ -202,7 +203,8 @@ def _require_labels(counts: PairedCounts, label: str, models: tuple[str, str]) -
             if z in shown and z not in present:
                 raise AlphabetError(
                     f"model {number} ({column!r}) shows {z!r}, which is no label of {label!r}; name its column of hard "
-                    f"predictions by --model-{number}, or declare all predictions by --outputs."
+                    f"predictions by --model-{number} (model_{number}=), or declare all predictions by --outputs "
+                    "(outputs=)."
                 )
 
 
