@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import tomllib
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -458,12 +459,15 @@ def write_parquet(frame: pd.DataFrame, path: Path) -> None:
     frame : pandas.DataFrame
     path : Path
     """
-    scratch = path.with_name(f".{path.name}.new")
-    with duckdb.connect(config={"threads": 1}) as connection:
-        connection.register("frame", frame)
-        target = str(scratch).replace("'", "''")
-        connection.execute(f"COPY (SELECT * FROM frame) TO '{target}' (FORMAT parquet)")
-    scratch.replace(path)
+    scratch = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    target = str(scratch).replace("'", "''")
+    try:
+        with duckdb.connect(config={"threads": 1}) as connection:
+            connection.register("frame", frame)
+            connection.execute(f"COPY (SELECT * FROM frame) TO '{target}' (FORMAT parquet)")
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

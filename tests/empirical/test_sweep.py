@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import duckdb
+import pandas as pd
 import pytest
 from joblib import parallel_config
 
@@ -27,6 +28,7 @@ from fairbound.empirical.sweep import (
     run_sweep,
     summarise_sweep,
     tidy,
+    write_parquet,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -245,3 +247,11 @@ def test_a_killed_sweep_ends_as_an_unbroken_one(finished, tmp_path):
     assert len(runs.read_text().splitlines()) == len(sweep.tasks)
     for name in ("results.parquet", "summary.md"):
         assert (tmp_path / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_a_table_that_cannot_be_put_in_place_leaves_nothing(tmp_path):
+    path = tmp_path / "t.parquet"
+    path.mkdir()
+    with pytest.raises(OSError, match="directory"):
+        write_parquet(pd.DataFrame({"a": [1, 2]}), path)
+    assert [file.name for file in tmp_path.iterdir()] == ["t.parquet"]
