@@ -290,7 +290,8 @@ def tidy(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
                 "rehearsal": None if pooled else record["rehearsal"],
             }
             rest = {name: value for name, value in measured.items() if name not in ("notes", "disparity")}
-            about = {"label_shift": record["label_shift"], "raw_certifiable": record["raw_certifiable"]}
+            about = {name: record[name] for name in ("label_shift", "raw_certifiable")}
+            about |= {name: config[name] for name in ("confidence", "tau")}
             rows.append({name: identity[name] for name in KEYS} | about | _flat(rest))
     frame = pd.DataFrame(rows)
     if len(frame):

@@ -14,9 +14,8 @@ from matplotlib.lines import Line2D
 
 from fairbound.empirical.means import mean_interval
 from fairbound.paper_figs import style
-from fairbound.paper_figs.stored import Row, by, pair_names, pair_of, seeds_of, sweep_rows
+from fairbound.paper_figs.stored import Row, by, pair_names, pair_of, seeds_of, setting_of, sweep_rows
 
-TAU = 0.1
 MEASURES = {
     "advantage.label_balanced.point": ("T1, label-balanced", "-", "full"),
     "accuracy_gap.raw": ("accuracy gap, raw", ":", "none"),
@@ -58,6 +57,7 @@ def draw(data: list[Row]) -> Figure:
     """Draw the figure."""
     panels = by([row for row in table(data) if row["stage"] != "fine_tuned"], lambda row: row["data"])
     rehearsals = sorted({row["rehearsal"] for rows in panels.values() for row in rows if row["rehearsal"] is not None})
+    taus = sorted({row["tau"] for row in data})
     columns = 3
     lines = -(-len(panels) // columns)
     figure = style.new_figure(7.4, 0.9 + 2.1 * lines)
@@ -84,10 +84,11 @@ def draw(data: list[Row]) -> Figure:
                         capsize=2,
                         label=f"from {start}" if line == "-" else None,
                     )
-            axis.axhline(TAU, color=style.BLACK, linestyle="--", linewidth=0.9)
+            for tau in taus:
+                axis.axhline(tau, color=style.BLACK, linestyle="--", linewidth=0.9)
             axis.set_xticks(range(len(rehearsals) + 1), ["base", *(f"{value:g}" for value in rehearsals)])
             axis.set_title(_broken(name), fontsize=8.5, loc="left")
-            axis.set_ylim(0, max(1.25 * axis.get_ylim()[1], 1.5 * TAU))
+            axis.set_ylim(0, max(1.25 * axis.get_ylim()[1], 1.5 * taus[-1]))
             axis.legend(fontsize=7, loc="upper right", handlelength=1.4, borderaxespad=0.1, labelspacing=0.2)
         for axis in axes[:, 0]:
             axis.set_ylabel("gap, 0 to 1")
@@ -96,7 +97,9 @@ def draw(data: list[Row]) -> Figure:
             Line2D([], [], color=style.GREY, marker="o", linestyle=line, fillstyle=fill, label=label)
             for label, line, fill in MEASURES.values()
         ]
-        looks.append(Line2D([], [], color=style.BLACK, linestyle="--", linewidth=0.9, label=f"tau = {TAU:g}"))
+        looks.append(
+            Line2D([], [], color=style.BLACK, linestyle="--", linewidth=0.9, label=f"tau = {setting_of(data, 'tau')}")
+        )
         figure.legend(handles=looks, loc="outside upper center", ncols=3)
     return figure
 
@@ -117,5 +120,5 @@ def caption(data: list[Row]) -> str:
         f"rehearsal as a share of the other group's rows; certification rows, {seeds_of(data)}. Means with Student's "
         "95 % interval over the seeds; a seed splits the same rows anew. Solid, filled: T1's exact value in the "
         "label-balanced labelled game; dotted, open: raw accuracy gap, which follows base rates. Dashed: tau = "
-        f"{TAU:g}. Vertical scales differ."
+        f"{setting_of(data, 'tau')}. Vertical scales differ."
     )

@@ -155,6 +155,11 @@ def _without_sizes(dataset: str) -> tuple[str, list[str]]:
     return base, [part for part in options.split(",") if part and part.partition("=")[0] not in ("rows", "seed")]
 
 
+def setting_of(rows: Sequence[Row], name: str) -> str:
+    """A setting of the runs in words; several values, if they differ."""
+    return ", ".join(f"{value:g}" for value in sorted({row[name] for row in rows}))
+
+
 def seeds_of(rows: Sequence[Row]) -> str:
     """The seeds in words: ranges where they follow each other."""
     seeds = sorted({row["seed"] for row in rows})

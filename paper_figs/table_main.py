@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fairbound.empirical.means import mean_interval
 from fairbound.empirical.plan import STAGES
-from fairbound.paper_figs.stored import Row, by, pair_names, pair_of, seeds_of, sweep_rows
+from fairbound.paper_figs.stored import Row, by, pair_names, pair_of, seeds_of, setting_of, sweep_rows
 from fairbound.paper_figs.tables import NOTHING, Table, columns_of, with_interval
 
 COLUMNS = {
@@ -79,7 +79,9 @@ def caption(data: list[Row]) -> str:
         f"Means over {seeds_of(data)} with Student's 95 % interval, certification rows; a seed splits the same rows "
         "anew, so intervals cover split and training, not the choice of the data set. G0: the group that the base "
         "model is trained on; rehearsal: share of the other group's rows. Gap: accuracy gap; T1: exact worst case at "
-        "the measured rates, labelled game; bound: T1 with 95 % confidence (fisher); bal.: label-balanced game; "
-        "< tau: share of runs whose bound is below tau = 0.1; Delta_EO * W is a bound only without label shift (C1). "
+        f"the measured rates, labelled game; bound: T1 with confidence {setting_of(data, 'confidence')} "
+        "(fisher); bal.: label-balanced game; "
+        f"< tau: share of runs whose bound is below tau = {setting_of(data, 'tau')}; "
+        "Delta_EO * W is a bound only without label shift (C1). "
         "CPU seconds are of the stage alone."
     )

@@ -124,6 +124,15 @@ def test_main_table_has_each_model_once_with_its_costs(results):
     assert {len(row) for row in layout.rows} == {len(layout.header)}
 
 
+def test_captions_name_the_settings_of_the_runs(results):
+    data = sweep_rows(results)
+    assert "with confidence 0.95 (fisher)" in table_main.caption(data)
+    other = [row | {"tau": 0.25, "confidence": 0.9} for row in data]
+    assert "with confidence 0.9 (fisher)" in table_main.caption(other)
+    assert "below tau = 0.25;" in table_main.caption(other)
+    assert "tau = 0.1, 0.25." in rehearsal.caption(data + other)
+
+
 def test_a_second_run_changes_no_byte(results, tmp_path):
     first = make_figures(NAMES, results=results, out=tmp_path / "one").files
     second = make_figures(NAMES, results=results, out=tmp_path / "two").files
