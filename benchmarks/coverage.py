@@ -192,6 +192,15 @@ SETTINGS = (
     Setting(
         "three fair groups, balanced", (100,) * 3, THIRDS, (("3/10",) * 3, ("3/5",) * 3), label_balanced=True, runs=4000
     ),
+    Setting(
+        "three fair groups, balanced, T1b",
+        (100,) * 3,
+        THIRDS,
+        (("3/10",) * 3, ("3/5",) * 3),
+        label_balanced=True,
+        theorem="T1b",
+        runs=4000,
+    ),
     Setting("three labels and outputs", (240, 240), THREE, TRIPLES, runs=2000),
     Setting("three labels and outputs, balanced", (240, 240), THREE, TRIPLES, label_balanced=True, runs=4000),
     Setting(

@@ -44,8 +44,6 @@ SCHEMA = "fairbound.result/1"
 Theorem = Literal["T1", "T1b"]
 Method = Literal["clopper-pearson", "fisher", "relative-entropy", "smallest"]
 METHODS: tuple[Method, ...] = ("fisher", "clopper-pearson", "relative-entropy", "smallest")
-MOST_OWN_GROUPS = 50
-"""Largest number of groups of which, by default, every pair is priced by itself (T1b)."""
 # "smallest" tries these, each at its share of the error.
 _TRIED: tuple[Literal["clopper-pearson", "fisher"], ...] = ("clopper-pearson", "fisher")
 
@@ -175,12 +173,26 @@ class Certification:
             lines.append("The two compositions are given, and taken as exact.")
         else:
             lines.append("The groups' label marginals were estimated from the log; their error is covered.")
-        if self.on_missing == "vacuous" and counts.missing_cells():
-            a, y = counts.missing_cells()[0]
+        if empty := [cell for pair in self.pairs for cell in self.empty_cells(pair)]:
+            a, y = empty[0]
             lines.append(
                 f"Cells without rows (such as group {shown_names([a])}, label {shown_names([y])}) count as disparity 1."
             )
         return tuple(lines)
+
+    def empty_cells(self, pair: PairResult) -> tuple[tuple[Symbol, Symbol], ...]:
+        """
+        (group, label) cells without rows that the bound of a pair may depend on.
+
+        Parameters
+        ----------
+        pair : PairResult
+            One of `pairs`.
+        """
+        cells = self.counts.missing_cells()
+        if pair.groups is None or self.theorem == "T1":
+            return cells
+        return tuple(cell for cell in cells if cell[0] in pair.groups)
 
     @cached_property
     def measured(self) -> dict[str, Fraction | None]:
@@ -411,8 +423,7 @@ def certify_counts(
     theorem : {"T1", "T1b"}, optional
         Price what moves between the worlds at the label's largest disparity of any two groups (T1), or at the distance
         of the groups between which it moves (T1b, never above). The default is T1b for pure worlds of a log with more
-        than two groups, where it is T1 on the log of the two groups alone; T1 for two groups, for a given pair, and for
-        every pair of more than `MOST_OWN_GROUPS` groups, which would take minutes.
+        than two groups, where it is T1 on the log of the two groups alone; T1 for two groups and for a given pair.
     method : {"fisher", "clopper-pearson", "relative-entropy", "smallest"}, optional
         How sampling error is covered (T9), to be chosen before seeing the data: the combined binomial tails of the
         rates that matter (the default, but for T1b with a given pair), separate limits of every rate, a ball of
@@ -432,8 +443,7 @@ def certify_counts(
     chosen = get_game(game)
     level = parse_confidence(confidence)
     if theorem is None:
-        few = len(counts.groups) <= MOST_OWN_GROUPS or pure is not None
-        theorem = "T1b" if pair is None and len(counts.groups) > 2 and few else "T1"
+        theorem = "T1b" if pair is None and len(counts.groups) > 2 else "T1"
     if theorem not in ("T1", "T1b"):
         raise AlphabetError(f"no theorem {theorem!r} to certify with; choose T1 or T1b.")
     if on_missing not in ("error", "vacuous"):

@@ -536,26 +536,32 @@ def bound_worlds(
     """
     pairs, n_outputs = list(combinations(range(len(counts.groups)), 2)), len(counts.outputs)
     everyone = Prices(counts, pairs, by_event=check.tries_events(len(counts.groups), n_outputs), tails=tails)
-    own_events = check.tries_own_events(len(worlds), counts.cell_rows, n_outputs)
     cell_rows = np.array(counts.cell_rows, dtype=float)
     group_rows = cell_rows.sum(axis=1)
     scale = _disparity_multipliers(everyone, float(disparity_radius))
     wanted: list[list[Floats]] = [[np.array([1 / s])] for s in scale]
-    plans = []
+    plans: list[list[tuple[Prices, Fraction, list[Floats]]]] = []
     for world in worlds:
-        prices = everyone
+        candidates = [everyone]
         if own_prices and world.groups is not None and everyone.n_groups > 2:
-            prices = Prices(counts.select(world.groups), [(0, 1)], by_event=own_events, tails=tails)
-        if world.scenarios is not None:
-            multiplier, ratios = _search_fixed(prices, world.scenarios, float(radius), scale)
-        else:
-            assert world.groups is not None
-            rows = cell_rows[list(world.groups)].T, group_rows[list(world.groups)]
-            multiplier, ratios = _search_pure(prices, *rows, float(radius), scale)
-        plans.append((world, prices, multiplier, ratios))
-        if prices is everyone:
-            for y in range(everyone.n_labels):
-                wanted[y].append(ratios[y])
+            two = counts.select(world.groups)
+            own = Prices(
+                two, [(0, 1)], by_event=check.tries_own_events(len(worlds), two.cell_rows, n_outputs), tails=tails
+            )
+            # The tails of all groups may do better than two groups' relative entropies; both bound the pair.
+            candidates = [own, everyone] if tails and everyone.by_event and not own.by_event else [own]
+        plans.append([])
+        for prices in candidates:
+            if world.scenarios is not None:
+                multiplier, ratios = _search_fixed(prices, world.scenarios, float(radius), scale)
+            else:
+                assert world.groups is not None
+                rows = cell_rows[list(world.groups)].T, group_rows[list(world.groups)]
+                multiplier, ratios = _search_pure(prices, *rows, float(radius), scale)
+            plans[-1].append((prices, multiplier, ratios))
+            if prices is everyone:
+                for y in range(everyone.n_labels):
+                    wanted[y].append(ratios[y])
     knots = tuple(everyone.knots([np.concatenate(parts) for parts in wanted]))
     lines = [[(knot.ratio, knot.value) for knot in label] for label in knots]
     multipliers = [short(s) for s in scale]
@@ -564,27 +570,50 @@ def bound_worlds(
         for line, s in zip(lines, multipliers, strict=True)
     ]
     bounds = []
-    for world, prices, multiplier, ratios in plans:
-        own = None if prices is everyone else tuple(prices.knots(list(ratios)))
-        used = lines if own is None else [[(knot.ratio, knot.value) for knot in label] for label in own]
-        if world.scenarios is not None:
-            value = max(check.fixed_value(base, m, used, multiplier, radius) for base, m in world.scenarios)
-            bounds.append(WorldBound(_grid_above(value), multiplier, own))
-            continue
-        assert world.groups is not None
-        spans, points, value = [], [], 1 + multiplier * radius
-        for y, line in enumerate(used):
-            low, high = float(ratios[y].min(initial=np.inf)) * (1 - 1e-9), float(ratios[y].max(initial=0)) * (1 + 1e-9)
-            inside = [j for j, knot in enumerate(line) if low <= knot[0] <= high]
-            span = (inside[0], inside[-1] + 1) if inside else (0, len(line))
-            sides = [(counts.cell_rows[g][y], counts.group_rows[g]) for g in world.groups]
-            piece = line[slice(*span)]
-            touches = _marginal_touches(piece, float(multiplier), sides)
-            spans.append(span)
-            points.append(touches)
-            value += check.pure_value(piece, multiplier, sides, touches)
-        bounds.append(WorldBound(_grid_above(value), multiplier, own, spans, points))
+    for world, plan in zip(worlds, plans, strict=True):
+        found = [
+            _world_bound(
+                counts,
+                world,
+                knots,
+                None if prices is everyone else tuple(prices.knots(list(ratios))),
+                multiplier,
+                ratios,
+                radius,
+            )
+            for prices, multiplier, ratios in plan
+        ]
+        bounds.append(min(found, key=lambda bound: bound.upper))
     return knots, multipliers, disparities, bounds
+
+
+def _world_bound(
+    counts: Counts,
+    world: World,
+    shared: tuple[list[Knot], ...],
+    own: tuple[list[Knot], ...] | None,
+    multiplier: Fraction,
+    ratios: list[Floats],
+    radius: Fraction,
+) -> WorldBound:
+    """The bound of one pair of worlds, by its own price functions or, where it has none, those of all groups."""
+    used = [[(knot.ratio, knot.value) for knot in label] for label in (shared if own is None else own)]
+    if world.scenarios is not None:
+        value = max(check.fixed_value(base, m, used, multiplier, radius) for base, m in world.scenarios)
+        return WorldBound(_grid_above(value), multiplier, own)
+    assert world.groups is not None
+    spans, points, value = [], [], 1 + multiplier * radius
+    for y, line in enumerate(used):
+        low, high = float(ratios[y].min(initial=np.inf)) * (1 - 1e-9), float(ratios[y].max(initial=0)) * (1 + 1e-9)
+        inside = [j for j, knot in enumerate(line) if low <= knot[0] <= high]
+        span = (inside[0], inside[-1] + 1) if inside else (0, len(line))
+        sides = [(counts.cell_rows[g][y], counts.group_rows[g]) for g in world.groups]
+        piece = line[slice(*span)]
+        touches = _marginal_touches(piece, float(multiplier), sides)
+        spans.append(span)
+        points.append(touches)
+        value += check.pure_value(piece, multiplier, sides, touches)
+    return WorldBound(_grid_above(value), multiplier, own, spans, points)
 
 
 def _grid_above(value: Fraction) -> Fraction:

@@ -206,7 +206,7 @@ class RowPlan:
     size : int
         In the design's units; one less does not do.
     value : Fraction
-        T1's value at the planned rates.
+        T1's value (T1b's for pure worlds) at the planned rates.
     result : Certification
         Of the planned log.
     """
@@ -234,7 +234,7 @@ class RowPlan:
 
     @property
     def excess(self) -> Fraction:
-        """How far the confidence bound is above T1's value: the planned one or, if smaller, that of the whole rows."""
+        """How far the confidence bound is above the value: the planned one or, if smaller, that of the whole rows."""
         return self.result.upper - min(self.value, self.result.point)
 
 
@@ -252,7 +252,7 @@ def rows_needed(
     progress: Callable[[int, Fraction], None] | None = None,
 ) -> RowPlan:
     """
-    Smallest size at which a log that shows exactly the planned rates gets a bound at most `width` above T1's value.
+    Smallest size at which a log that shows exactly the planned rates gets a bound at most `width` above its value.
 
     Every size on the way is certified; no formula stands in for the bound. A real log's rates scatter around the
     planned ones, and its width with them. Rates are rounded to whole rows, so the width does not quite fall with every

@@ -528,12 +528,24 @@ class ScoreCertification:
             lines.append("The two compositions are given, and taken as exact.")
         else:
             lines.append("The groups' label marginals were estimated from the log; their error is covered.")
-        if self.on_missing == "vacuous" and counts.missing_cells():
-            a, y = counts.missing_cells()[0]
+        if empty := [cell for pair in self.pairs for cell in self.empty_cells(pair)]:
+            a, y = empty[0]
             lines.append(
                 f"Cells without rows (such as group {shown_names([a])}, label {shown_names([y])}) count as distance 1."
             )
         return tuple(lines)
+
+    def empty_cells(self, pair: ScorePair) -> tuple[tuple[Symbol, Symbol], ...]:
+        """
+        (group, label) cells without rows that the bound of a pair may depend on.
+
+        Parameters
+        ----------
+        pair : ScorePair
+            One of `pairs`.
+        """
+        cells = self.counts.missing_cells()
+        return cells if pair.groups is None else tuple(cell for cell in cells if cell[0] in pair.groups)
 
     def certificate(self) -> Certificate:
         """

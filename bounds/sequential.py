@@ -1,4 +1,8 @@
-"""At any time: confidence sequences, and a monitor of T1's value on a stream of rows (T9 (iv))."""
+"""
+At any time: confidence sequences, and a monitor of T1's value on a stream of rows (T9 (iv)).
+
+T1's value of two pure worlds is here that of a log of their two groups alone (T1b).
+"""
 
 from __future__ import annotations
 

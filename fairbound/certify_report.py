@@ -181,7 +181,7 @@ def gate(result: Certification, limit: Fraction | None) -> list[Block]:
     holds = result.upper <= limit
     relation = "within" if holds else "above"
     blocks: list[Block] = [Statement(f"The bound is {relation} the limit {float(limit):g} that was set.", holds)]
-    reason = None if holds or result.label_balanced else label_shift_floor(result, limit)
+    reason = None if holds or result.label_balanced else label_shift_floor(result.worst, limit)
     return blocks if reason is None else [*blocks, Paragraph(reason)]
 
 

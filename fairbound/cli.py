@@ -1067,7 +1067,7 @@ def queries_command(
 def plan_command(
     width: Annotated[
         str,
-        typer.Option(help="How far the bound may be above T1's value at the planned rates.", metavar="X"),
+        typer.Option(help="How far the bound may be above the exact worst case at the planned rates.", metavar="X"),
     ],
     n_groups: Annotated[str | None, typer.Option("--groups", help="Number of groups. Default: 2.", metavar="N")] = None,
     n_labels: Annotated[str | None, typer.Option("--labels", help="Number of labels. Default: 2.", metavar="N")] = None,
@@ -1194,7 +1194,9 @@ def watch_command(
     max_advantage: Annotated[
         str,
         typer.Option(
-            help="Exit 1 once the lower confidence limit of T1's value is above this.", metavar="X", show_default=False
+            help="Exit 1 once the lower confidence limit of the exact worst case is above this.",
+            metavar="X",
+            show_default=False,
         ),
     ],
     label: LabelColumn = "label",

@@ -167,7 +167,7 @@ def print_certification(
     bullets(console, "Not covered", not_covered(result))
     print_gate(console, result.upper, limit, certificate)
     if limit is not None and result.upper > limit and not result.label_balanced:
-        shift = label_shift_floor(result, limit)
+        shift = label_shift_floor(result.worst, limit)
         if shift is not None:
             console.print(Text(shift))
 

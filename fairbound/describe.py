@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
-from fairbound.bounds.alphabet import Symbol, printable, shown_names
+from fairbound.bounds.alphabet import printable, shown_names
 from fairbound.bounds.certify import Certification, PairResult
 from fairbound.bounds.counts import Counts
 from fairbound.bounds.exact import label_shift_reason, transport_bound
 from fairbound.bounds.noise import NoiseFloor
 from fairbound.bounds.queries import draws_needed, worst_case_above
 from fairbound.bounds.rational import decimal_above, decimal_below
-from fairbound.bounds.scores import ScoreCertification, ScorePair
+from fairbound.bounds.scores import ScoreCertification
 
 _MOST_NAMED = 6
 
@@ -84,7 +85,7 @@ def priced_at(result: Certification) -> str | None:
             return None
         table = "the table shows each label's largest of any two groups."
         several = f"T1b prices each pair at the disparities between its own two groups; {table}"
-        if len(result.pairs) > 1 or len(result.counts.labels) > _MOST_NAMED or empty_cells_behind(result, result.worst):
+        if len(result.pairs) > 1 or len(result.counts.labels) > _MOST_NAMED or result.empty_cells(result.worst):
             return several
         groups = result.worst.groups or ()
         distances = result.disparities.between(*map(result.counts.group_index, groups))
@@ -144,19 +145,11 @@ def numbers(result: Certification) -> list[tuple[str, Fraction | None, Fraction]
     return rows + advantages(result)
 
 
-def empty_cells_behind(
-    result: Certification | ScoreCertification, pair: PairResult | ScorePair
-) -> list[tuple[Symbol, Symbol]]:
-    """(group, label) cells without rows that the value of a pair of worlds may depend on."""
-    priced_alone = pair.groups is not None and (isinstance(result, ScoreCertification) or result.theorem == "T1b")
-    return [cell for cell in result.counts.missing_cells() if not priced_alone or cell[0] in (pair.groups or ())]
-
-
 def advantages(result: Certification | ScoreCertification) -> list[tuple[str, Fraction | None, Fraction]]:
     """The same of the advantage for every pair of worlds, and the largest of several."""
 
-    def measured(pair: PairResult | ScorePair) -> bool:
-        empty = {label for _, label in empty_cells_behind(result, pair)}
+    def measured(pair: Any) -> bool:
+        empty = {label for _, label in result.empty_cells(pair)}
         # Labels without matched mass do not enter the value.
         return not any(m and y in empty for y, m in zip(result.counts.labels, pair.pair.moved, strict=True))
 
@@ -199,13 +192,13 @@ def noise_floor_sentence(floor: NoiseFloor) -> str:
     )
 
 
-def label_shift_floor(result: Certification, limit: Fraction) -> str | None:
-    """Why no fairness could bring the raw game under a limit, where that is so."""
-    shift = result.worst.pair.label_shift
+def label_shift_floor(pair: PairResult, limit: Fraction) -> str | None:
+    """Why no fairness could bring a pair of worlds under a limit in the raw game, where that is so."""
+    shift = pair.pair.label_shift
     if shift <= limit:
         return None
     return (
-        f"The label shift of {printable(result.worst.name)} alone is {float(shift):.4f}, above the limit "
+        f"The label shift of {printable(pair.name)} alone is {float(shift):.4f}, above the limit "
         f"{float(limit):g}: no fairness constraint can certify this game. The label-balanced game (--label-balanced, "
         "label_balanced=True) asks what the model adds."
     )

@@ -9,7 +9,7 @@ from fairbound.bounds.certify import Certification, PairResult
 from fairbound.bounds.errors import NumberError
 from fairbound.bounds.noise import noise_floor
 from fairbound.bounds.rational import to_fraction
-from fairbound.describe import above, empty_cells_behind, label_shift_floor, percent, t1b_point
+from fairbound.describe import above, label_shift_floor, percent, t1b_point
 
 
 def assert_advantage_below(result: Certification, limit: float | str | Fraction) -> None:
@@ -79,6 +79,9 @@ def _driver(result: Certification, pair: PairResult) -> str:
         if priced:
             _, a, b = max(priced)
             parts.append((cost, label, matrix[a][b], (names[a], names[b])))
+    shift = f"label shift {float(pair.pair.label_shift):.4f}"
+    if not parts:
+        return f"The {float(pair.point):.4f} at the measured rates is {shift}."
     cost, label, distance, driving = max(parts, key=lambda part: part[0])
     first, second = (shown_names([name]) for name in driving)
     empty = [name for name in driving if (name, label) in result.counts.missing_cells()]
@@ -89,17 +92,17 @@ def _driver(result: Certification, pair: PairResult) -> str:
     )
     return (
         f"Of the {float(pair.point):.4f} at the measured rates, label {shown_names([label])} makes up "
-        f"{float(cost):.4f} ({why}), label shift {float(pair.pair.label_shift):.4f}."
+        f"{float(cost):.4f} ({why}), {shift}."
     )
 
 
 def _remedy(result: Certification, pair: PairResult, limit: Fraction) -> str:
     """What to do, by what stands in the way: base rates, empty cells, disparity, or sampling error."""
-    if (reason := label_shift_floor(result, limit)) is not None:
+    if (reason := label_shift_floor(pair, limit)) is not None:
         return reason
-    if empty_cells_behind(result, pair):
+    if result.empty_cells(pair):
         return "Cells without rows count as disparity 1: add rows to them, or leave the group or label out."
-    if result.point > limit:
+    if pair.point > limit:
         if result.theorem == "T1":
             own = t1b_point(result)
             if own <= limit:

@@ -41,7 +41,7 @@ class PlanTable:
     Attributes
     ----------
     width : Fraction
-        How far the bound may be above T1's value.
+        How far the bound may be above the exact worst case.
     plans : tuple of RowPlan
         The asked method first.
     floor : NoiseFloor

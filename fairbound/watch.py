@@ -56,7 +56,8 @@ class WatchSettings:
     Parameters
     ----------
     max_advantage : str
-        Limit of T1's value, the worst-case advantage at the stream's disparities and label marginals.
+        Limit of the worst-case advantage at the stream's disparities and label marginals (T1, each pair of groups by
+        itself).
     label, prediction : str
         Column names.
     group : tuple of str
@@ -65,7 +66,7 @@ class WatchSettings:
         Declared alphabets. If groups or labels are not declared, the first `every` rows show what occurs, and are not
         counted; outputs are the labels unless declared or learned.
     game : str
-        What the adversary sees; T1's value is the same in all three games.
+        What the adversary sees; the worst case is the same in all three games.
     label_balanced : bool
         Whether both worlds get the average of their label marginals.
     confidence : str
@@ -412,7 +413,7 @@ class WatchResult:
     def sentence(self) -> str:
         """The outcome in one line."""
         balance = ", label-balanced" if self.settings.label_balanced else ""
-        kind = f"T1's value, {self.settings.game} game{balance}"
+        kind = f"worst-case advantage, {self.settings.game} game{balance}"
         level = percent(parse_confidence(self.settings.confidence))
         uncounted = ""
         if self.learned:

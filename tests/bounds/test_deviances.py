@@ -561,6 +561,7 @@ def test_the_default_for_given_worlds_and_for_two_groups_is_t1():
 def test_pairs_too_many_for_tails_are_priced_by_relative_entropy(monkeypatch, label_balanced):
     tails = certify_counts(THREE, label_balanced=label_balanced)
     monkeypatch.setattr(check, "MOST_OWN_STEPS", 0)
+    monkeypatch.setattr(check, "MOST_EVENT_OUTPUTS", 1)
     entropies = certify_counts(THREE, label_balanced=label_balanced)
     assert len(entropies.pairs[0].deviance.knots[0][0].points[0]) == 4
     for one, other in zip(tails.pairs, entropies.pairs, strict=True):
@@ -568,10 +569,36 @@ def test_pairs_too_many_for_tails_are_priced_by_relative_entropy(monkeypatch, la
     assert entropies.certificate().verified
 
 
-def test_many_groups_share_their_prices(monkeypatch):
-    monkeypatch.setattr(certify, "MOST_OWN_GROUPS", 2)
-    assert certify_counts(THREE).theorem == "T1"
-    assert certify_counts(THREE, pure=("a", "c")).theorem == "T1b"
+def unequal(big):
+    """Eight groups of which only the first two differ, and one cell of the third of another size."""
+    rates = {0: (80, 40, 40, 40), 1: (40, 40, 40, 80)}
+    table = [[rates.get(a, (60, 40, 40, 60)) for _ in range(5)] for a in range(8)]
+    table[2][0] = tuple(k * big for k in table[2][0])
+    return Counts(tuple("abcdefgh"), tuple(range(5)), (0, 1, 2, 3), tuple(map(tuple, table)))
+
+
+def test_a_large_cell_of_another_group_does_not_raise_the_bound_of_a_pair(monkeypatch):
+    monkeypatch.setattr(check, "MOST_OWN_STEPS", 3 * 10**6)
+    small, large = (certify_counts(unequal(big), label_balanced=True) for big in (1, 2000))
+    assert small.pairs[0].upper == small.upper
+    assert abs(large.pairs[0].upper - small.pairs[0].upper) < F(1, 10**6)
+    # The pair of the large cell has prices by relative entropy, or those of all groups.
+    touches = [pair.deviance.knots for pair in large.pairs if "c" in pair.groups]
+    assert all(knots is None or len(knots[0][0].points[0]) == 4 for knots in touches)
+    assert large.certificate().verified
+
+
+def test_the_tails_of_all_groups_are_used_where_they_do_better(monkeypatch):
+    """Never above T1 but for the search, whichever deviances the own prices are made of."""
+    table = unequal(1)
+    monkeypatch.setattr(check, "MOST_OWN_STEPS", 0)
+    own = certify_counts(table, label_balanced=True)
+    shared = certify_counts(table, label_balanced=True, theorem="T1")
+    assert own.pairs[0].deviance.knots is None
+    assert own.upper == shared.upper
+    assert own.pairs[-1].deviance.knots is not None
+    assert all(one.upper <= other.upper for one, other in zip(own.pairs, shared.pairs, strict=True))
+    assert own.certificate().verified
 
 
 def test_own_price_functions_hold_two_groups():

@@ -196,7 +196,21 @@ def test_the_reason_says_what_to_do():
     assert "(group M has no rows there, which counts as disparity 1)" in explanation(empty, F(1, 100))
     assert "add rows to them" in explanation(empty, F(1, 100))
     # By T1b the pair does not depend on M.
-    assert "too small for this limit" in explanation(certify_counts(**options), F(1, 100))
+    own = certify_counts(**options)
+    assert "too small for this limit" in explanation(own, F(1, 100))
+    assert any("Cells without rows" in line for line in empty.assumptions)
+    assert not any("Cells without rows" in line for line in own.assumptions)
+    assert "cells without rows" in empty.certificate().verified
+    assert "cells without rows" not in own.certificate().verified
+    # Worlds without a common label: nothing moves, and the label says which is which.
+    apart = table(((0, 0), (50, 50)), FAIR, ((50, 50), (0, 0)))
+    text = explanation(certify_counts(apart, on_missing="vacuous"), F(1, 2))
+    assert "The 1.0000 at the measured rates is label shift 1.0000. The label shift of F / N alone" in text
+    # The pair with the largest bound, a small group's, is the one that both sentences are about.
+    few = table(((4000, 1000), (4000, 1000)), ((2500, 2500), (2500, 2500)), ((7, 8), (7, 8)))
+    text = explanation(certify_counts(few, label_balanced=True), F(28, 100))
+    assert "label-balanced labelled game, F / N" in text
+    assert "That alone is above the limit" in text
     given = CompositionPair.from_dict({"world_0": {"F": {"0": 1}}, "world_1": {"M": {"0": 1}}}, ("F", "M"), (0, 1))
     assert "the given pair" in explanation(certify_counts(table(FAIR, FAIR), pair=given), F(1, 100))
 

@@ -83,7 +83,7 @@ def test_the_command_line_alarms_with_one_line_and_status_1(watch, log):
     assert err == ""
     assert out.startswith(f"ALARM at row {alarm.row}: over the rows after row {alarm.since} (start {alarm.start}) ")
     assert "for a / b is 0.1" in out
-    assert "above 0.1 (T1's value, labelled game, confidence 95 %)" in out
+    assert "above 0.1 (worst-case advantage, labelled game, confidence 95 %)" in out
     assert out.count("\n") == 1
     status, out, _ = watch(log, *options, "--json")
     begin, event = map(json.loads, out.splitlines())
