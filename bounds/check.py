@@ -847,7 +847,9 @@ def _check(data: dict[str, Any]) -> str:
                         fail(f"{where}.spans[{y}]", "is no range of knots")
                     spent[0] += (high - low) * sum(_tangent_steps(per_group[g]) for g in (a, b))
                     if spent[0] > MAX_ALL_TERMS:
-                        fail(where, "takes too long to check: too many pairs of worlds")
+                        fail(
+                            where, "takes too long to check: too many pairs of worlds; name one, or see clopper-pearson"
+                        )
                     sides = [(cells[g][y], per_group[g]) for g in (a, b)]
                     at = f"{where}.marginal_points[{y}]"
                     value_upper += pure_value(used[y][low:high], multiplier, sides, touches, at)
@@ -937,7 +939,7 @@ def _read_knots(
                 fail(at, "must be positive and above the ratio before it")
             spent[0] += steps
             if spent[0] > MAX_ALL_TERMS:
-                fail(at, "takes too long to check: too many knots, groups or outputs")
+                fail(at, "takes too long to check: too many knots, groups or outputs; clopper-pearson has no knots")
             tails = method == "fisher" and few
             price = label_price(ratio, columns[y], candidates, points, by_event=few, tails=tails, where=at)
             knots[y].append((ratio, price))
