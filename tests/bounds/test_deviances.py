@@ -601,6 +601,16 @@ def test_the_tails_of_all_groups_are_used_where_they_do_better(monkeypatch):
     assert own.certificate().verified
 
 
+def test_t1_is_not_proved_by_own_price_functions():
+    own, shared = (
+        json.loads(json.dumps(certify_counts(THREE, theorem=theorem).certificate().data)) for theorem in ("T1b", "T1")
+    )
+    shared["pairs"][0]["knots"] = own["pairs"][0]["knots"]
+    shared["digest"] = check.digest(shared)
+    with pytest.raises(CheckError, match=r"pairs\[0\]: must have the entries"):
+        check.check(shared)
+
+
 def test_own_price_functions_hold_two_groups():
     data = json.loads(json.dumps(certify_counts(THREE).certificate().data))
     points = data["pairs"][0]["knots"][0][0][1]

@@ -316,6 +316,11 @@ def test_what_an_empty_cell_leaves_unmeasured_is_a_dash(run, tmp_path):
     # By T1b no pair depends on the empty cell.
     own, _ = table()
     assert own["disparity of label 1"] == "-"
+    # A disparity that was not measured is not told as one.
+    told = {pair: " ".join(table("--pure", *pair)[1].split()) for pair in ("FM", "MK")}
+    assert "The disparities between M and K, at which T1b prices them, are" in told["MK"]
+    assert "The disparities between" not in told["FM"]
+    assert "T1b prices each pair at the disparities between its own two groups" in told["FM"]
     assert not {own[f"advantage, {name}"] for name in ("F / M", "K / M", "worst pair")} & {"-"}
 
 

@@ -202,6 +202,7 @@ def test_the_reason_says_what_to_do():
     assert not any("Cells without rows" in line for line in own.assumptions)
     assert "cells without rows" in empty.certificate().verified
     assert "cells without rows" not in own.certificate().verified
+    assert own.measured["advantage"] == 0
     # Worlds without a common label: nothing moves, and the label says which is which.
     apart = table(((0, 0), (50, 50)), FAIR, ((50, 50), (0, 0)))
     text = explanation(certify_counts(apart, on_missing="vacuous"), F(1, 2))
