@@ -189,10 +189,7 @@ class Certification:
         pair : PairResult
             One of `pairs`.
         """
-        cells = self.counts.missing_cells()
-        if pair.groups is None or self.theorem == "T1":
-            return cells
-        return tuple(cell for cell in cells if cell[0] in pair.groups)
+        return self.counts.missing_cells(None if self.theorem == "T1" else pair.groups)
 
     @cached_property
     def measured(self) -> dict[str, Fraction | None]:

@@ -286,13 +286,13 @@ class Counts:
         groups, table = zip(*chosen, strict=True)
         return Counts(groups, self.labels, self.outputs, table)
 
-    def missing_cells(self) -> tuple[tuple[Symbol, Symbol], ...]:
-        """(group, label) cells without rows."""
+    def missing_cells(self, groups: Sequence[Symbol] | None = None) -> tuple[tuple[Symbol, Symbol], ...]:
+        """(group, label) cells without rows, of some groups alone if they are named."""
         return tuple(
             (a, y)
             for a, plane in zip(self.groups, self.cell_rows, strict=True)
             for y, n in zip(self.labels, plane, strict=True)
-            if n == 0
+            if n == 0 and (groups is None or a in groups)
         )
 
     def require_cells(self) -> None:

@@ -544,8 +544,7 @@ class ScoreCertification:
         pair : ScorePair
             One of `pairs`.
         """
-        cells = self.counts.missing_cells()
-        return cells if pair.groups is None else tuple(cell for cell in cells if cell[0] in pair.groups)
+        return self.counts.missing_cells(pair.groups)
 
     def certificate(self) -> Certificate:
         """
