@@ -25,20 +25,17 @@ NOT_COVERED = (
 @dataclass(frozen=True)
 class ScoreBins:
     """
-    Bins of equal width, fixed beforehand, that stand for a score: the outputs 0, 1, ... of a game.
+    Bins of equal width, fixed beforehand, that stand for a score: a game's outputs 0, 1, ..., one each.
 
     Attributes
     ----------
     column : str
         What the score is called.
-    number : int
-        Of the bins.
     low, high : Fraction
-        Where they begin and end.
+        Where the first bin begins and the last one ends.
     """
 
     column: str
-    number: int
     low: Fraction
     high: Fraction
 

@@ -456,7 +456,7 @@ def binned_game(game: str, score: str, bins: int, score_range: tuple[float, floa
         get_game(game),
         sees=sees[game],
         not_covered=(shadow_models, finer, draws),
-        bins=ScoreBins(score, bins, to_fraction(low), to_fraction(high)),
+        bins=ScoreBins(score, to_fraction(low), to_fraction(high)),
     )
 
 

@@ -415,7 +415,7 @@ def test_writing_and_reading_keeps_the_certificate(tmp_path):
         Certificate.read(tmp_path / "absent.json")
 
 
-BINS = ScoreBins("risk", 2, F(-1, 3), F(5, 2))
+BINS = ScoreBins("risk", F(-1, 3), F(5, 2))
 
 
 def test_bins_of_a_score_are_told():
